@@ -1,0 +1,71 @@
+// Prepares a checkout on a machine with nothing but Node 20 and npm. Plain JavaScript, because it runs
+// before Node 26 and TypeScript are there. `--system` also installs the Debian packages that the tests
+// need, `--bench` those of the benchmarks. It never skips: what it cannot install, it names, and fails.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** A program and the Debian package that brings it. */
+const testPrograms = [
+  ['/usr/sbin/sshd', 'openssh-server'],
+  ['ssh-keygen', 'openssh-client'],
+  ['rsync', 'rsync'],
+  ['setfacl', 'acl'],
+  ['setfattr', 'attr'],
+  ['setcap', 'libcap2-bin'],
+  ['systemd-analyze', 'systemd'],
+  ['mount', 'mount'],
+  ['unshare', 'util-linux'],
+  ['strace', 'strace'],
+  ['openssl', 'openssl'],
+];
+const benchPrograms = [...testPrograms, ['lsyncd', 'lsyncd']];
+
+function isFile(path) {
+  return existsSync(path) && statSync(path).isFile();
+}
+
+function found(program) {
+  if (program.startsWith('/')) return isFile(program);
+  const path = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
+  return path.split(':').some((folder) => folder !== '' && isFile(join(folder, program)));
+}
+
+function installNodePackages() {
+  const installed = join(checkout, 'node_modules', '.package-lock.json');
+  const wanted = join(checkout, 'package-lock.json');
+  const current =
+    existsSync(installed) &&
+    existsSync(join(checkout, 'node_modules', '.bin', 'node')) &&
+    statSync(installed).mtimeMs >= statSync(wanted).mtimeMs;
+  if (current) return;
+  process.stderr.write('set-up: npm ci\n');
+  execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: checkout, stdio: ['ignore', 2, 2] });
+}
+
+function installSystemPackages(programs) {
+  const missing = () => programs.filter(([program]) => !found(program));
+  if (missing().length === 0) return;
+  const names = [...new Set(missing().map(([, debian]) => debian))];
+  if (process.getuid?.() === 0 && found('apt-get')) {
+    process.stderr.write(`set-up: apt-get install ${names.join(' ')}\n`);
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const options = { stdio: ['ignore', 2, 2], env };
+    spawnSync('apt-get', ['update', '-qq'], options);
+    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...names], options);
+  }
+  const left = missing();
+  if (left.length === 0) return;
+  for (const [program, debian] of left) {
+    process.stderr.write(`set-up: expected the program ${program}, found none\n`);
+    process.stderr.write(`hint:   install it as root: apt-get install ${debian}\n`);
+  }
+  process.exit(1);
+}
+
+installNodePackages();
+if (process.argv.includes('--system')) installSystemPackages(testPrograms);
+if (process.argv.includes('--bench')) installSystemPackages(benchPrograms);

@@ -1,0 +1,64 @@
+import type { Entry } from './entry.ts';
+import type { Reason } from './failure.ts';
+import type { ConflictKind } from './plan.ts';
+import type { Role } from './seat.ts';
+
+/**
+ * What the program has to tell. The log, `status` and the tests read the same values. Never holds the
+ * content of a file or a key.
+ */
+export type Event =
+  | { readonly kind: 'started'; readonly node: string; readonly role: Role; readonly epoch: number }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'watching'; readonly directories: number; readonly paths: number }
+  | { readonly kind: 'watch-failed'; readonly detail: string; readonly hint: string }
+  | { readonly kind: 'listed-path-missing'; readonly path: string; readonly watchlist: string }
+  | { readonly kind: 'connecting'; readonly peer: string }
+  | { readonly kind: 'connected'; readonly peer: string; readonly epoch: number; readonly version: string }
+  | {
+      readonly kind: 'disconnected';
+      readonly peer: string;
+      readonly detail: string;
+      readonly retryMs: number;
+    }
+  | { readonly kind: 'watchlists-differ'; readonly peer: string }
+  | {
+      readonly kind: 'reconciled';
+      readonly peer: string;
+      readonly why: string;
+      readonly checked: number;
+      readonly pushed: number;
+      readonly conflicts: number;
+      readonly durationMs: number;
+    }
+  | {
+      readonly kind: 'pushed';
+      readonly peer: string;
+      readonly path: string;
+      readonly what: Entry['kind'];
+      readonly result: 'applied' | 'already-there';
+      readonly lagMs: number;
+    }
+  | { readonly kind: 'placed'; readonly path: string; readonly what: Entry['kind'] }
+  | {
+      readonly kind: 'path-failed';
+      readonly peer?: string;
+      readonly path: string;
+      readonly reason: Reason;
+      readonly detail: string;
+    }
+  | { readonly kind: 'refused'; readonly peer: string; readonly reason: Reason; readonly detail: string }
+  | {
+      readonly kind: 'conflict';
+      readonly peer: string;
+      readonly path: string;
+      readonly conflict: ConflictKind;
+    }
+  | { readonly kind: 'stepped-down'; readonly peer: string; readonly epoch: number }
+  | { readonly kind: 'halted'; readonly reason: string; readonly detail: string }
+  | { readonly kind: 'resumed' }
+  | { readonly kind: 'overflow-suspected'; readonly events: number }
+  | { readonly kind: 'leftover-swept'; readonly path: string; readonly kept: boolean };
+
+/** Where events go. */
+export type Log = (event: Event) => void;

@@ -1,0 +1,26 @@
+import type { Entry } from '../core/entry.ts';
+import type { PathFailure } from '../core/failure.ts';
+
+/**
+ * What a look at a path gave.
+ * - `entry`: read and proven stable while it was read. `stamp` identifies the inode and its state
+ *   (inode, size, mtime and ctime in nanoseconds); empty for `absent`.
+ * - `unstable`: it changed while it was read, or a process has it open for writing. Look again later.
+ * - `unsupported`: a FIFO, a socket or a device; reported and skipped.
+ * - `failed`: it may or may not be there; never to be taken for a deletion.
+ */
+export type Observation =
+  | { readonly kind: 'entry'; readonly entry: Entry; readonly stamp: string }
+  | { readonly kind: 'unstable' }
+  | {
+      readonly kind: 'unsupported';
+      readonly type: 'fifo' | 'socket' | 'character-device' | 'block-device' | 'unknown';
+    }
+  | { readonly kind: 'failed'; readonly failure: PathFailure };
+
+/** Remembers entries by stamp, so that an unchanged file is not read again. */
+export interface EntryCache {
+  get(path: string): { readonly stamp: string; readonly entry: Entry } | undefined;
+  set(path: string, stamp: string, entry: Entry): void;
+  delete(path: string): void;
+}
