@@ -101,7 +101,7 @@ export function printable(text: string): string {
 }
 
 /** How our own temporary names look: hidden from include directories, and known to the sweep. */
-const temporaryName = /^\.(?:.*\.)?bmcs-[0-9a-f]{12}~$/s;
+const temporaryName = /^\.(?:.*\.)?bmcs-[0-9a-f]{12}o?~$/s;
 
 /** Whether a last name is one of our temporary names. Such names are never replicated. */
 export function isTemporaryName(name: string): boolean {

@@ -1,0 +1,131 @@
+import { absent, type Entry, identicalEntry, sameEntry } from '../core/entry.ts';
+import type { Reason } from '../core/failure.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import type { Manifest } from '../files/manifest.ts';
+import { inChunks } from '../wire/chunks.ts';
+import type { Session } from './session.ts';
+
+export type Difference = { readonly path: ReplicaPath; readonly active: Entry; readonly passive: Entry };
+
+export type Comparison = {
+  readonly id: number;
+  /** Paths whose entries are not the same on both, in order. */
+  readonly differences: Difference[];
+  /** Paths that could not be observed on one node or the other. */
+  readonly problems: {
+    readonly path: string;
+    readonly where: 'active' | 'passive';
+    readonly reason: Reason;
+    readonly detail: string;
+  }[];
+  /** Replicated paths on both nodes together, equal or not. */
+  readonly checked: number;
+};
+
+export type CompareOptions = {
+  /** Read every file again on both nodes. */
+  readonly fresh: boolean;
+  /** Whether a different mtime of a file is a difference. */
+  readonly mtime: boolean;
+  /** This node's watchlists: what the peer has beyond them is no concern of ours. */
+  readonly includes: (path: ReplicaPath) => boolean;
+};
+
+/**
+ * Compares this node's manifest with the peer's tree: one digest over all first; where it differs, a
+ * digest a directory; then the entries of the directories that differ. The cost follows what differs.
+ * Undefined when the link ended.
+ */
+export async function compare(
+  session: Session,
+  own: Manifest | Promise<Manifest>,
+  options: CompareOptions,
+): Promise<Comparison | undefined> {
+  let theirs = { id: 0, digest: '', paths: 0 };
+  const [manifest, answered] = await Promise.all([
+    own,
+    session.ask(
+      (id) => [{ t: 'manifest', id, fresh: options.fresh, mtime: options.mtime }],
+      (answer) => {
+        if (answer.t === 'manifest') theirs = answer;
+        return 'last';
+      },
+    ),
+  ]);
+  if (!answered) return undefined;
+  const problems = ownProblems(manifest);
+  if (theirs.digest === manifest.digest()) {
+    return { id: theirs.id, differences: [], problems, checked: manifest.entries.size };
+  }
+  const differing = await differingDirectories(session, theirs.id, manifest);
+  if (differing === undefined) return undefined;
+  return { id: theirs.id, ...collect(manifest, differing, problems, options) };
+}
+
+function ownProblems(manifest: Manifest): Comparison['problems'] {
+  return [...manifest.problems].map(([path, failure]) => ({ path, where: 'active' as const, ...failure }));
+}
+
+type Differing = {
+  directories: ReplicaPath[];
+  entries: Map<ReplicaPath, Entry>;
+  problems: Map<string, [Reason, string]>;
+};
+
+async function differingDirectories(
+  session: Session,
+  id: number,
+  manifest: Manifest,
+): Promise<Differing | undefined> {
+  const found: Differing = { directories: [], entries: new Map(), problems: new Map() };
+  const answered = await session.ask(
+    () =>
+      [...inChunks(manifest.directories())].map(({ rows, last }) => ({
+        t: 'directories' as const,
+        id,
+        rows,
+        last,
+      })),
+    (answer) => {
+      if (answer.t !== 'entries') return 'last';
+      found.directories.push(...answer.directories);
+      for (const [path, entry] of answer.rows) found.entries.set(path, entry);
+      for (const [path, reason, detail] of answer.problems) found.problems.set(path, [reason, detail]);
+      return answer.last ? 'last' : 'more';
+    },
+    id,
+  );
+  return answered ? found : undefined;
+}
+
+function collect(
+  manifest: Manifest,
+  differing: Differing,
+  problems: Comparison['problems'],
+  options: CompareOptions,
+): Omit<Comparison, 'id'> {
+  const same = options.mtime ? identicalEntry : sameEntry;
+  const candidates = new Set<ReplicaPath>(differing.entries.keys());
+  for (const directory of differing.directories)
+    for (const path of manifest.childrenOf(directory)) candidates.add(path);
+  const differences: Difference[] = [];
+  let onlyThere = 0;
+  for (const path of [...candidates].sort()) {
+    if (!options.includes(path)) continue;
+    if (!manifest.entries.has(path)) onlyThere += 1;
+    if (manifest.isUnknown(path) || isUnknownThere(differing, path)) continue;
+    const active = manifest.get(path);
+    const passive = differing.entries.get(path) ?? absent;
+    if (!same(active, passive)) differences.push({ path, active, passive });
+  }
+  for (const [path, [reason, detail]] of differing.problems)
+    problems.push({ path, where: 'passive', reason, detail });
+  return { differences, problems, checked: manifest.entries.size + onlyThere };
+}
+
+function isUnknownThere(differing: Differing, path: ReplicaPath): boolean {
+  if (differing.problems.size === 0) return false;
+  for (let at: string = path; at !== ''; at = at.slice(0, at.lastIndexOf('/')))
+    if (differing.problems.has(at)) return true;
+  return false;
+}

@@ -1,0 +1,296 @@
+import { DirtyPaths } from '../core/dirty.ts';
+import type { Log } from '../core/event.ts';
+import type { Reason } from '../core/failure.ts';
+import { isBelow, type ReplicaPath } from '../core/path.ts';
+import type { Observation } from '../files/observation.ts';
+import type { Hint, WatchProblem } from '../watch/watcher.ts';
+import type { Peer } from './peer.ts';
+import type { Tree } from './tree.ts';
+
+export type EngineOptions = {
+  readonly tree: Tree;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** How long a path must have been absent before its deletion is believed, milliseconds. */
+  readonly deleteHoldMs: number;
+  /** How long a file may be written in place before it counts as overdue, milliseconds. */
+  readonly maxWaitMs: number;
+  /** Between two full reconciles, milliseconds. */
+  readonly reconcileMs: number;
+  /** Between two walks when not everything can be watched, milliseconds. */
+  readonly degradedWalkMs: number;
+  /** Called after each full reconcile, when it is a good moment to write down what was seen. */
+  readonly onIdle: () => void;
+};
+
+/** A path that cannot be replicated as it is. */
+export type LookTrouble = { readonly reason: Reason; readonly detail: string };
+
+/** Looks at this many paths before the event loop gets its turn. */
+const looksPerTurn = 200;
+const retryFirstMs = 100;
+const retryMaxMs = 30_000;
+
+/**
+ * The active node's centre: hints become looks, looks become work for each peer. Decides nothing about
+ * the peers' trees and does nothing to any disk.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #dirty: DirtyPaths;
+  #peers: readonly Peer[] = [];
+  readonly #troubles = new Map<ReplicaPath, LookTrouble>();
+  /** Believed deletions with the time of their first hint, waiting to be told together. */
+  readonly #gone = new Map<ReplicaPath, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  #walks: Promise<void> = Promise.resolve();
+  #walking = 0;
+  #interval: NodeJS.Timeout | undefined;
+  #degraded: WatchProblem | undefined;
+  #stopped = false;
+  #quiet: (() => void)[] = [];
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#dirty = new DirtyPaths({ deleteHoldMs: options.deleteHoldMs, maxWaitMs: options.maxWaitMs });
+  }
+
+  get peers(): readonly Peer[] {
+    return this.#peers;
+  }
+
+  get troubles(): ReadonlyMap<ReplicaPath, LookTrouble> {
+    return this.#troubles;
+  }
+
+  /** Paths that were hinted at and not looked at to the end yet. */
+  get dirty(): number {
+    return this.#dirty.size;
+  }
+
+  get degraded(): WatchProblem | undefined {
+    return this.#degraded;
+  }
+
+  /** Names the peers that work goes to. */
+  serve(peers: readonly Peer[]): void {
+    this.#peers = peers;
+  }
+
+  /** Connects to the peers and keeps them reconciled. */
+  start(): void {
+    for (const peer of this.#peers) peer.start();
+    this.#planReconcile();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#interval);
+    clearImmediate(this.#turn);
+    await Promise.all(this.#peers.map((peer) => peer.stop()));
+    await this.#walks;
+  }
+
+  /** What the watcher has to say. */
+  hint(hint: Hint): void {
+    switch (hint.kind) {
+      case 'path':
+        return this.#hintPath(hint.path, hint.change);
+      case 'tree':
+        return this.walk(hint.path);
+      case 'everything':
+        this.#options.log({ kind: 'overflow-suspected', events: this.#dirty.size });
+        return this.walk('/' as ReplicaPath);
+    }
+  }
+
+  problem(problem: WatchProblem): void {
+    this.#degraded = problem;
+    this.#options.log({ kind: 'watch-failed', detail: problem.detail, hint: problem.hint });
+    this.#planReconcile();
+  }
+
+  /** Looks at a path again because its content was still moving. */
+  unstable(path: ReplicaPath): void {
+    this.#dirty.unstable(path, this.#options.now());
+    this.#planLooks();
+  }
+
+  retry(path: ReplicaPath, attempt: number): void {
+    const pauseMs = Math.min(retryMaxMs, retryFirstMs * 2 ** Math.min(attempt, 20));
+    this.#dirty.retry(path, this.#options.now(), pauseMs);
+    this.#planLooks();
+  }
+
+  /** Walks everything at or below a path and looks at whatever differs from a ledger. */
+  walk(from: ReplicaPath): void {
+    this.#walking += 1;
+    this.#walks = this.#walks.then(async () => {
+      if (!this.#stopped) await this.#walkNow(from);
+      this.#walking -= 1;
+      this.#tellQuiet();
+    });
+  }
+
+  /** Resolves when all hints were looked at and all walks are over. */
+  async quiet(): Promise<void> {
+    while (this.#dirty.size > 0 || this.#walking > 0) {
+      await new Promise<void>((resolve) => this.#quiet.push(resolve));
+    }
+  }
+
+  /** Looks at these paths now, without waiting for an event. */
+  lookAt(paths: Iterable<ReplicaPath>): void {
+    for (const path of paths) this.#hintPath(path, 'rename');
+  }
+
+  #hintPath(path: ReplicaPath, change: 'rename' | 'write'): void {
+    if (!this.#options.tree.watchlists.includes(path)) return;
+    this.#dirty.hint(path, change, this.#options.now());
+    this.#planLooks();
+  }
+
+  #planLooks(): void {
+    const at = this.#dirty.nextAt();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (at === undefined || this.#stopped) return;
+    const wait = at - this.#options.now();
+    if (wait <= 0) this.#turn ??= setImmediate(() => this.#lookNow());
+    else this.#timer = setTimeout(() => this.#lookNow(), wait);
+  }
+
+  #lookNow(): void {
+    this.#turn = undefined;
+    const now = this.#options.now();
+    const present = new Map<ReplicaPath, number>();
+    for (let looks = 0; looks < looksPerTurn; ) {
+      const due = this.#dirty.takeDue(now, looksPerTurn);
+      if (due.length === 0) break;
+      looks += due.length;
+      this.#options.tree.look(due, (path, seen) => {
+        const since = this.#dirty.sinceOf(path) ?? now;
+        const what = this.#sort(path, seen, now);
+        if (what === 'present') present.set(path, since);
+        if (what === 'gone') this.#gone.set(path, since);
+      });
+    }
+    for (const { replicator } of this.#peers)
+      for (const [path, since] of present) replicator.changed(path, since);
+    if ((this.#dirty.nextAt() ?? Number.POSITIVE_INFINITY) > now) this.#tellGone();
+    this.#planLooks();
+    this.#tellQuiet();
+  }
+
+  /**
+   * Deletions are told together, when nothing more is due: children before their parents, and so that the
+   * guard against mass deletion sees a removed tree as a whole.
+   */
+  #tellGone(): void {
+    if (this.#gone.size === 0) return;
+    const childrenFirst = [...this.#gone.keys()].sort().reverse();
+    let since = Number.POSITIVE_INFINITY;
+    for (const at of this.#gone.values()) since = Math.min(since, at);
+    this.#gone.clear();
+    for (const { replicator } of this.#peers) replicator.deleted(childrenFirst, since);
+  }
+
+  /** What a look means for the schedule, and whether it is work for the peers. */
+  #sort(path: ReplicaPath, seen: Observation, now: number): 'present' | 'gone' | 'nothing' {
+    if (seen.kind === 'unstable') {
+      this.#dirty.unstable(path, now);
+      return 'nothing';
+    }
+    if (seen.kind !== 'entry') {
+      this.#dirty.settled(path);
+      this.#note(path, seen);
+      return 'nothing';
+    }
+    this.#troubles.delete(path);
+    if (seen.entry.kind !== 'directory') this.#hintBelow(path, now);
+    if (seen.entry.kind !== 'absent') {
+      this.#dirty.settled(path);
+      return 'present';
+    }
+    if (!this.#isKnown(path)) {
+      this.#dirty.settled(path);
+      return 'nothing';
+    }
+    if (!this.#dirty.gone(path, now)) return 'nothing';
+    this.#dirty.settled(path);
+    return 'gone';
+  }
+
+  /** What was below a directory that is none any more is gone with it. */
+  #hintBelow(path: ReplicaPath, now: number): void {
+    for (const peer of this.#peers) {
+      for (const below of peer.replicator.ledger.below(path)) {
+        if (isBelow(below, path) && !this.#dirty.has(below)) this.#dirty.hint(below, 'rename', now);
+      }
+    }
+  }
+
+  #isKnown(path: ReplicaPath): boolean {
+    return this.#peers.some(({ replicator }) => {
+      const agreed = replicator.ledger.get(path);
+      return (agreed !== undefined && agreed.kind !== 'absent') || replicator.isBusy(path);
+    });
+  }
+
+  #note(path: ReplicaPath, seen: Exclude<Observation, { kind: 'entry' | 'unstable' }>): void {
+    const trouble: LookTrouble =
+      seen.kind === 'failed'
+        ? seen.failure
+        : { reason: 'unsupported-type', detail: `a ${seen.type} is not replicated` };
+    const known = this.#troubles.get(path);
+    this.#troubles.set(path, trouble);
+    if (known?.detail !== trouble.detail) this.#options.log({ kind: 'path-failed', path, ...trouble });
+  }
+
+  async #walkNow(from: ReplicaPath): Promise<void> {
+    const seen = new Set<ReplicaPath>();
+    const unknown: ReplicaPath[] = [];
+    for await (const { path, observation } of this.#options.tree.walk({ from })) {
+      if (this.#stopped) return;
+      seen.add(path);
+      if (observation.kind === 'unstable') this.unstable(path);
+      else if (observation.kind !== 'entry') {
+        unknown.push(path);
+        this.#note(path, observation);
+      } else if (this.#differs(path, observation)) this.#hintPath(path, 'rename');
+    }
+    for (const { replicator } of this.#peers) {
+      for (const path of replicator.ledger.below(from)) {
+        const hidden = unknown.some((directory) => path === directory || isBelow(path, directory));
+        if (!seen.has(path) && !hidden) this.#hintPath(path, 'rename');
+      }
+    }
+  }
+
+  #differs(path: ReplicaPath, observation: Extract<Observation, { kind: 'entry' }>): boolean {
+    return this.#peers.some(({ replicator }) => replicator.differs(path, observation.entry));
+  }
+
+  /** The reconcile that nothing depends on and everything may rely on. */
+  #planReconcile(): void {
+    clearTimeout(this.#interval);
+    if (this.#stopped) return;
+    const { reconcileMs, degradedWalkMs } = this.#options;
+    const period = this.#degraded === undefined ? reconcileMs : Math.min(reconcileMs, degradedWalkMs);
+    this.#interval = setTimeout(() => {
+      const why = this.#degraded === undefined ? 'interval' : 'not everything can be watched';
+      void Promise.all(this.#peers.map((peer) => peer.reconcile(why))).then(() => {
+        this.#options.onIdle();
+        this.#planReconcile();
+      });
+    }, period);
+  }
+
+  #tellQuiet(): void {
+    if (this.#dirty.size > 0 || this.#walking > 0) return;
+    for (const tell of this.#quiet.splice(0)) tell();
+  }
+}

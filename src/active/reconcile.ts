@@ -1,0 +1,158 @@
+import type { Log } from '../core/event.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import { reconcile as decide } from '../core/plan.ts';
+import { isEmptiedRoot } from '../core/safety.ts';
+import type { Manifest } from '../files/manifest.ts';
+import { inChunks } from '../wire/chunks.ts';
+import { compare, type Difference } from './compare.ts';
+import type { FoundConflict, Replicator } from './replicator.ts';
+import type { Session } from './session.ts';
+import type { Tree } from './tree.ts';
+
+export type ReconcileOptions = {
+  readonly session: Session;
+  readonly replicator: Replicator;
+  readonly tree: Tree;
+  /** What brought it about: start, reconnect, interval, burst … */
+  readonly why: string;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly onConflict: (conflict: FoundConflict) => void;
+  /** Deletions were allowed by a person: the mass-deletion guard lets them pass. */
+  readonly allowDeletes: boolean;
+};
+
+/** Paths by what the full reconcile decided about them. */
+export type ReconcileReport = {
+  readonly checked: number;
+  readonly converged: number;
+  readonly pushed: number;
+  readonly conflicts: number;
+  readonly durationMs: number;
+};
+
+/**
+ * The full reconcile with one peer: both disks against the ledger, so that nothing depends on an event
+ * having arrived. Undefined when the link ended or a guard halted it.
+ */
+export async function reconcileWithPeer(options: ReconcileOptions): Promise<ReconcileReport | undefined> {
+  const { session, replicator, tree, now } = options;
+  const start = now();
+  const manifest = await tree.manifest({ mtime: false, fresh: false });
+  const emptied = emptiedRoot(options, manifest);
+  if (emptied !== undefined) {
+    replicator.stop({
+      reason: 'emptied-root',
+      detail: `expected files below ${emptied}, found none: is a disk not mounted?`,
+      since: start,
+    });
+    return undefined;
+  }
+  const includes = (path: ReplicaPath): boolean => tree.watchlists.includes(path);
+  const comparison = await compare(session, manifest, { fresh: false, mtime: false, includes });
+  if (comparison === undefined) return undefined;
+  const differing = new Set(comparison.differences.map(({ path }) => path));
+  const converged = rememberEqual(replicator, manifest, differing);
+  await tellAgreed(session, comparison.id, differing);
+  const counts = await bringTogether(options, comparison.differences);
+  if (counts === undefined) return undefined;
+  // Gone on both nodes: what is left of them is a row in the ledger.
+  for (const path of replicator.ledger.below('/' as ReplicaPath)) {
+    if (
+      !manifest.entries.has(path) &&
+      !differing.has(path) &&
+      !manifest.isUnknown(path) &&
+      !replicator.isBusy(path)
+    ) {
+      if (tree.observe(path).kind === 'entry' && includes(path)) replicator.agreed(path, { kind: 'absent' });
+    }
+  }
+  replicator.flushLedger();
+  const report = { checked: comparison.checked, converged, ...counts, durationMs: now() - start };
+  options.log({ kind: 'reconciled', peer: replicator.peer, why: options.why, ...report });
+  return report;
+}
+
+function emptiedRoot(options: ReconcileOptions, manifest: Manifest): ReplicaPath | undefined {
+  if (options.allowDeletes) return undefined;
+  return options.tree.watchlists.roots.find((root) => {
+    const known = options.replicator.ledger.below(root).filter((path) => path !== root);
+    const present = known.some((path) => manifest.entries.has(path) || manifest.isUnknown(path));
+    return isEmptiedRoot(known.length, present ? 1 : 0);
+  });
+}
+
+function rememberEqual(
+  replicator: Replicator,
+  manifest: Manifest,
+  differing: ReadonlySet<ReplicaPath>,
+): number {
+  let converged = 0;
+  for (const [path, entry] of manifest.entries) {
+    if (differing.has(path) || replicator.isBusy(path)) continue;
+    if (replicator.ledger.get(path) === undefined) converged += 1;
+    replicator.agreed(path, entry);
+  }
+  return converged;
+}
+
+async function tellAgreed(session: Session, id: number, differing: ReadonlySet<ReplicaPath>): Promise<void> {
+  await session.ask(
+    () =>
+      [...inChunks(differing)].map(({ rows, last }) => ({ t: 'agreed' as const, id, except: rows, last })),
+    (answer) => (answer.t === 'done' ? 'last' : 'more'),
+    id,
+  );
+}
+
+async function bringTogether(
+  options: ReconcileOptions,
+  differences: readonly Difference[],
+): Promise<{ pushed: number; conflicts: number } | undefined> {
+  const { replicator, now } = options;
+  const puts: Difference[] = [];
+  const deletions: Difference[] = [];
+  const doubtful: Difference[] = [];
+  for (const difference of differences) {
+    if (replicator.isBusy(difference.path)) continue;
+    const verdict = decide(replicator.ledger.get(difference.path), difference.active, difference.passive);
+    if (verdict.kind === 'conflict') doubtful.push(difference);
+    else if (difference.active.kind === 'absent') deletions.push(difference);
+    else puts.push(difference);
+  }
+  const conflicts = await confirmConflicts(options, doubtful);
+  if (conflicts === undefined) return undefined;
+  // Children go before their parents when they are removed, and after them when they are made.
+  const gone = deletions.map(({ path }) => path).reverse();
+  replicator.deleted(gone, now(), { allow: options.allowDeletes });
+  for (const { path, passive } of deletions.reverse()) replicator.changedAgainst(path, passive);
+  for (const { path, passive } of puts) replicator.changedAgainst(path, passive);
+  return { pushed: puts.length + gone.length, conflicts };
+}
+
+/**
+ * The manifests of the two nodes are not of one instant: a change that was pushed between them looks like
+ * a conflict. So each is looked at once more on both nodes before it is called one.
+ */
+async function confirmConflicts(
+  options: ReconcileOptions,
+  doubtful: readonly Difference[],
+): Promise<number | undefined> {
+  const { session, replicator, tree } = options;
+  let confirmed = 0;
+  for (const { rows } of inChunks(doubtful.map(({ path }) => path))) {
+    const passive = await session.look(rows);
+    if (passive === undefined) return undefined;
+    tree.look(rows, (path, seen) => {
+      const there = passive.get(path);
+      if (seen.kind !== 'entry' || there === undefined || replicator.isBusy(path)) return;
+      const verdict = decide(replicator.ledger.get(path), seen.entry, there);
+      if (verdict.kind === 'agree') replicator.agreed(path, seen.entry);
+      if (verdict.kind === 'push') replicator.changedAgainst(path, there);
+      if (verdict.kind !== 'conflict') return;
+      confirmed += 1;
+      options.onConflict({ path, kind: verdict.conflict, active: seen.entry, passive: there });
+    });
+  }
+  return confirmed;
+}

@@ -1,0 +1,345 @@
+import { absent, type Entry, identicalEntry } from '../core/entry.ts';
+import type { Log } from '../core/event.ts';
+import { type Reason, retryOf } from '../core/failure.ts';
+import { ancestorsOf, type ReplicaPath } from '../core/path.ts';
+import { type ConflictKind, planPush } from '../core/plan.ts';
+import type { Halt, MassDeletionLimit } from '../core/safety.ts';
+import { isMassDeletion } from '../core/safety.ts';
+import { Lanes } from './lanes.ts';
+import type { PushOutcome, Session } from './session.ts';
+import type { Tree } from './tree.ts';
+
+/** What both nodes last knew to be the same. `record` is buffered until `commit`. */
+export type AgreedEntries = {
+  readonly size: number;
+  get(path: ReplicaPath): Entry | undefined;
+  record(path: ReplicaPath, entry: Entry): void;
+  below(path: ReplicaPath): ReplicaPath[];
+  commit(): void;
+};
+
+export type FoundConflict = {
+  readonly path: ReplicaPath;
+  readonly kind: ConflictKind;
+  readonly active: Entry;
+  readonly passive: Entry;
+};
+
+export type ReplicatorOptions = {
+  readonly peer: string;
+  readonly tree: Tree;
+  readonly ledger: AgreedEntries;
+  readonly massDeletion: MassDeletionLimit;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly onConflict: (conflict: FoundConflict) => void;
+  readonly onAgreed: (path: ReplicaPath) => void;
+  /** The path is being written: look at it again when it settles. */
+  readonly onUnstable: (path: ReplicaPath) => void;
+  /** Try the path again after a pause that grows with the number of attempts. */
+  readonly onRetry: (path: ReplicaPath, attempt: number) => void;
+  /** The peer refuses this node as a sender. */
+  readonly onRefused: (reason: Reason, detail: string, epoch: number) => void;
+  readonly onHalt: (halt: Halt) => void;
+};
+
+/** Pushes that are on their way at once. Small files: what counts is that the pipe never runs dry. */
+const pushesInFlight = 1024;
+/** Deletions within this time count together for the mass-deletion guard. */
+const deletionWindowMs = 60_000;
+
+export type PathTrouble = { readonly reason: Reason; readonly detail: string; readonly attempts: number };
+
+/**
+ * Brings one peer up to date, path by path: look at the disk, compare with the ledger, push, await the
+ * ack, remember. Knows nothing of how the session came about; without one it only collects.
+ */
+export class Replicator {
+  readonly #options: ReplicatorOptions;
+  readonly #lanes: Lanes;
+  /** What the peer showed to hold, where that is not the agreed entry. Set by reconcile and resync. */
+  readonly #expected = new Map<ReplicaPath, Entry>();
+  /** When a path was first seen to have changed, milliseconds since 1970. */
+  readonly #since = new Map<ReplicaPath, number>();
+  readonly #troubles = new Map<ReplicaPath, PathTrouble>();
+  readonly #waiting = new Set<ReplicaPath>();
+  readonly #pushedOnce = new Map<ReplicaPath, (result: PushOutcome) => void>();
+  #deletions: number[] = [];
+  #session: Session | undefined;
+  #halt: Halt | undefined;
+  #commitPlanned = false;
+  lastAckAt: number | undefined;
+  lagMs: number | undefined;
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options;
+    this.#lanes = new Lanes({
+      concurrency: pushesInFlight,
+      work: (path) => this.#work(path),
+      onBug: (error) => {
+        throw error;
+      },
+    });
+  }
+
+  get peer(): string {
+    return this.#options.peer;
+  }
+
+  get ledger(): AgreedEntries {
+    return this.#options.ledger;
+  }
+
+  get halt(): Halt | undefined {
+    return this.#halt;
+  }
+
+  /** Paths that changed and are not durable on the peer yet. */
+  get pending(): number {
+    return this.#lanes.size + this.#waiting.size;
+  }
+
+  /** When the oldest of them changed, milliseconds since 1970. */
+  get oldestPendingSince(): number | undefined {
+    let oldest: number | undefined;
+    for (const since of this.#since.values()) oldest = Math.min(oldest ?? since, since);
+    return oldest;
+  }
+
+  get troubles(): ReadonlyMap<ReplicaPath, PathTrouble> {
+    return this.#troubles;
+  }
+
+  /** Whether an entry of this node is news for the peer. */
+  differs(path: ReplicaPath, entry: Entry): boolean {
+    return !identicalEntry(this.#options.ledger.get(path) ?? absent, entry);
+  }
+
+  isBusy(path: ReplicaPath): boolean {
+    return this.#lanes.has(path) || this.#waiting.has(path);
+  }
+
+  /** Starts to push over this session. What waited is left to the reconcile that follows. */
+  attach(session: Session): void {
+    this.#session = session;
+    this.#waiting.clear();
+  }
+
+  detach(): void {
+    this.#session = undefined;
+    this.#expected.clear();
+    this.flushLedger();
+  }
+
+  idle(): Promise<void> {
+    return this.#lanes.idle();
+  }
+
+  /** A path that is present and changed, first hinted at `since`. Parents must come before children. */
+  changed(path: ReplicaPath, since: number): void {
+    this.#enqueue(path, since);
+  }
+
+  /** Paths that are gone for good. Children must come before parents. The guard may halt instead. */
+  deleted(
+    paths: readonly ReplicaPath[],
+    since: number,
+    options: { readonly allow: boolean } = { allow: false },
+  ): void {
+    if (paths.length === 0) return;
+    const now = this.#options.now();
+    this.#deletions = this.#deletions.filter((at) => at > now - deletionWindowMs);
+    const count = this.#deletions.length + paths.length;
+    if (!options.allow && isMassDeletion(count, this.#options.ledger.size, this.#options.massDeletion)) {
+      const known = this.#options.ledger.size;
+      this.stop({
+        reason: 'mass-deletion',
+        detail: `${count} of ${known} replicated paths are gone from this node, ${paths.at(-1)} among them`,
+        since: now,
+      });
+    }
+    for (const path of paths) {
+      if (!options.allow) this.#deletions.push(now);
+      this.#enqueue(path, since);
+    }
+  }
+
+  /** Pushes with what the peer showed to hold as the expected entry. */
+  changedAgainst(path: ReplicaPath, passive: Entry, onResult?: (result: PushOutcome) => void): void {
+    this.#expected.set(path, passive);
+    if (onResult !== undefined) this.#pushedOnce.set(path, onResult);
+    this.#enqueue(path, this.#options.now());
+  }
+
+  /** Both disks were seen to hold the same. */
+  agreed(path: ReplicaPath, entry: Entry): void {
+    const known = this.#options.ledger.get(path);
+    if (known === undefined ? entry.kind !== 'absent' : !identicalEntry(known, entry))
+      this.#options.ledger.record(path, entry);
+    this.#planCommit();
+    this.#options.onAgreed(path);
+    this.#since.delete(path);
+  }
+
+  /** Stops all pushes until `resume`. */
+  stop(halt: Halt): void {
+    if (this.#halt !== undefined) return;
+    this.#halt = halt;
+    this.#options.log({ kind: 'halted', reason: halt.reason, detail: halt.detail });
+    this.#options.onHalt(halt);
+  }
+
+  resume(): void {
+    this.#halt = undefined;
+    this.#deletions = [];
+    this.#waiting.clear();
+  }
+
+  #enqueue(path: ReplicaPath, since: number): void {
+    if (!this.#since.has(path)) this.#since.set(path, since);
+    if (this.#session === undefined || this.#halt !== undefined) this.#waiting.add(path);
+    else this.#lanes.add(path);
+  }
+
+  async #work(path: ReplicaPath): Promise<void> {
+    const session = this.#session;
+    if (session === undefined || this.#halt !== undefined) {
+      this.#waiting.add(path);
+      return;
+    }
+    await session.writable();
+    const seen = this.#options.tree.observe(path);
+    if (seen.kind === 'unstable') return this.#options.onUnstable(path);
+    if (seen.kind === 'unsupported')
+      return this.#trouble(path, 'unsupported-type', `a ${seen.type} is not replicated`);
+    if (seen.kind === 'failed') return this.#trouble(path, seen.failure.reason, seen.failure.detail);
+    await this.#bring(session, path, seen.entry);
+  }
+
+  async #bring(session: Session, path: ReplicaPath, put: Entry): Promise<void> {
+    const expected = this.#expected.get(path);
+    const expect = expected ?? this.#options.ledger.get(path) ?? absent;
+    const plan = planPush(expect, put);
+    if (plan.kind === 'nothing') {
+      this.agreed(path, put);
+      return this.#finish(path, { kind: 'already-there' });
+    }
+    let outcome = await this.#push(session, path, plan.expect, put, plan.expect);
+    if (outcome.kind === 'refused' && retryOf[outcome.reason] === 'with-content') {
+      outcome = await this.#push(session, path, plan.expect, put, absent);
+    }
+    if (
+      outcome.kind === 'refused' &&
+      outcome.reason === 'parent-missing' &&
+      (await this.#pushParents(session, path))
+    ) {
+      outcome = await this.#push(session, path, plan.expect, put, absent);
+    }
+    this.#finish(path, outcome);
+    this.#onOutcome(path, put, outcome);
+  }
+
+  /** Makes the directories that lead to a listed file, where the peer lacks them. False: there are none such. */
+  async #pushParents(session: Session, path: ReplicaPath): Promise<boolean> {
+    const { tree } = this.#options;
+    const implied = ancestorsOf(path).filter((ancestor) => tree.watchlists.impliedDirectory(ancestor));
+    for (const ancestor of implied) {
+      const seen = tree.observe(ancestor);
+      if (seen.kind !== 'entry' || seen.entry.kind !== 'directory') return false;
+      await session.push({ path: ancestor, expect: absent, put: seen.entry }, { kind: 'none' });
+    }
+    return implied.length > 0;
+  }
+
+  /** `known`: what the peer is taken to hold, so that its content need not travel. */
+  async #push(
+    session: Session,
+    path: ReplicaPath,
+    expect: Entry,
+    put: Entry,
+    known: Entry,
+  ): Promise<PushOutcome> {
+    const content = this.#options.tree.content(path, known, put);
+    return content === undefined ? { kind: 'changed' } : session.push({ path, expect, put }, content);
+  }
+
+  #onOutcome(path: ReplicaPath, put: Entry, outcome: PushOutcome): void {
+    switch (outcome.kind) {
+      case 'applied':
+      case 'already-there':
+        return this.#onDurable(path, put, outcome.kind);
+      case 'conflict':
+        this.#expected.delete(path);
+        this.#since.delete(path);
+        this.#troubles.delete(path);
+        return this.#options.onConflict({
+          path,
+          kind: outcome.conflict,
+          active: put,
+          passive: outcome.found,
+        });
+      case 'lost':
+        this.#waiting.add(path);
+        return;
+      case 'changed':
+        return this.#options.onUnstable(path);
+      case 'refused':
+        return this.#onPathRefused(path, outcome);
+    }
+  }
+
+  #onDurable(path: ReplicaPath, put: Entry, result: 'applied' | 'already-there'): void {
+    const now = this.#options.now();
+    const since = this.#since.get(path) ?? now;
+    this.#expected.delete(path);
+    this.#troubles.delete(path);
+    this.lastAckAt = now;
+    this.lagMs = Math.max(0, now - since);
+    this.agreed(path, put);
+    this.#options.log({ kind: 'pushed', peer: this.peer, path, what: put.kind, result, lagMs: this.lagMs });
+  }
+
+  #onPathRefused(path: ReplicaPath, refusal: Extract<PushOutcome, { kind: 'refused' }>): void {
+    const { reason, detail, epoch } = refusal;
+    switch (retryOf[reason]) {
+      case 'with-session':
+        this.#waiting.add(path);
+        return this.#options.onRefused(reason, detail, epoch);
+      case 'soon': {
+        const attempts = this.#troubles.get(path)?.attempts ?? 0;
+        this.#trouble(path, reason, detail);
+        return this.#options.onRetry(path, attempts);
+      }
+      case 'with-content':
+      case 'at-reconcile':
+        return this.#trouble(path, reason, detail);
+    }
+  }
+
+  #trouble(path: ReplicaPath, reason: Reason, detail: string): void {
+    const attempts = (this.#troubles.get(path)?.attempts ?? 0) + 1;
+    this.#troubles.set(path, { reason, detail, attempts });
+    this.#since.delete(path);
+    this.#finish(path, { kind: 'refused', reason, detail, epoch: 0 });
+    this.#options.log({ kind: 'path-failed', peer: this.peer, path, reason, detail });
+  }
+
+  #finish(path: ReplicaPath, outcome: PushOutcome): void {
+    const told = this.#pushedOnce.get(path);
+    this.#pushedOnce.delete(path);
+    told?.(outcome);
+  }
+
+  /** Acks of one turn of the event loop are remembered in one transaction. */
+  #planCommit(): void {
+    if (this.#commitPlanned) return;
+    this.#commitPlanned = true;
+    setImmediate(() => this.flushLedger());
+  }
+
+  flushLedger(): void {
+    this.#commitPlanned = false;
+    this.#options.ledger.commit();
+  }
+}

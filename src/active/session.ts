@@ -1,0 +1,298 @@
+import type { Duplex } from 'node:stream';
+import type { Entry } from '../core/entry.ts';
+import type { Reason } from '../core/failure.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import type { Push } from '../core/plan.ts';
+import type { Seat } from '../core/seat.ts';
+import { Connection, type ConnectionEnd, type Received } from '../wire/connection.ts';
+import {
+  type AckResult,
+  type FromActive,
+  type FromPassive,
+  parseFromPassive,
+  protocolVersion,
+  type Welcome,
+} from '../wire/message.ts';
+
+/** How the content of a pushed file travels. `chunks` ends with an error when the file changed meanwhile. */
+export type Content =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'local' }
+  | { readonly kind: 'inline'; readonly bytes: Buffer }
+  | { readonly kind: 'stream'; readonly chunks: () => Iterable<Buffer> };
+
+/** The answer to a push, or that none will come: the link is gone, or the file changed while it was sent. */
+export type PushOutcome = AckResult | { readonly kind: 'lost' } | { readonly kind: 'changed' };
+
+export type SessionOptions = {
+  readonly stream: Duplex;
+  readonly purpose: 'replicate' | 'inspect';
+  readonly node: string;
+  readonly version: string;
+  readonly seat: Seat;
+  readonly watchlists: string;
+  /** How long an answer may take when nothing else is heard either, milliseconds. */
+  readonly answerDeadlineMs: number;
+};
+
+export type Opened =
+  | { readonly kind: 'open'; readonly session: Session; readonly welcome: Welcome }
+  | { readonly kind: 'refused'; readonly reason: Reason; readonly detail: string; readonly epoch: number }
+  | { readonly kind: 'ended'; readonly detail: string };
+
+type Answer = Exclude<FromPassive, { t: 'welcome' | 'refused' | 'ack' }>;
+type Waiting = { sentAt: number; onAnswer(answer: Answer, body: Buffer): void; onLost(): void };
+
+/** The sender's side of a session: pushes and questions, each with its answer. */
+export class Session {
+  readonly ended: Promise<ConnectionEnd>;
+  readonly #connection: Connection<FromPassive, FromActive>;
+  readonly #options: SessionOptions;
+  readonly #pushes = new Map<number, { sentAt: number; settle(outcome: PushOutcome): void }>();
+  readonly #questions = new Map<number, Waiting>();
+  #greeting: ((opened: Opened) => void) | undefined;
+  #nextId = 1;
+  #heardAt = performance.now();
+  #watchdog: NodeJS.Timeout | undefined;
+
+  private constructor(options: SessionOptions, greeted: (opened: Opened) => void) {
+    this.#options = options;
+    this.#greeting = greeted;
+    this.#connection = new Connection({
+      stream: options.stream,
+      parse: parseFromPassive,
+      onMessages: (messages) => this.#onMessages(messages),
+    });
+    this.ended = this.#connection.ended;
+    void this.ended.then((end) => this.#onEnd(end));
+  }
+
+  /** Opens a session: sends hello and waits for the welcome or the refusal. */
+  static open(options: SessionOptions): Promise<Opened> {
+    return new Promise((resolve) => {
+      const session = new Session(options, resolve);
+      session.#watch();
+      session.#connection.send({
+        t: 'hello',
+        purpose: options.purpose,
+        protocol: protocolVersion,
+        node: options.node,
+        version: options.version,
+        role: options.seat.role,
+        epoch: options.seat.epoch,
+        ha: 'enabled',
+        watchlists: options.watchlists,
+      });
+    });
+  }
+
+  get open(): boolean {
+    return this.#connection.open;
+  }
+
+  /** Pushes that were sent and not answered yet. */
+  get inFlight(): number {
+    return this.#pushes.size;
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  destroy(detail: string): void {
+    this.#connection.destroy(detail);
+  }
+
+  /** Resolves when the link takes more, so that what waits to be sent stays on disk and not in memory. */
+  writable(): Promise<void> {
+    return this.#connection.writable();
+  }
+
+  /** Sends one push. Never rejects. */
+  async push(push: Push, content: Content): Promise<PushOutcome> {
+    if (!this.open) return { kind: 'lost' };
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const waiting = { sentAt: performance.now(), settle: (_: PushOutcome): void => undefined };
+    const answered = new Promise<PushOutcome>((resolve) => {
+      waiting.settle = resolve;
+    });
+    this.#pushes.set(id, waiting);
+    this.#watch();
+    const body = content.kind === 'inline' ? content.bytes : undefined;
+    this.#connection.send(
+      { t: 'push', id, epoch: this.#options.seat.epoch, ...push, content: content.kind },
+      body,
+    );
+    if (content.kind === 'stream' && !(await this.#sendChunks(id, content.chunks, waiting))) {
+      this.#pushes.delete(id);
+      return { kind: 'changed' };
+    }
+    return answered;
+  }
+
+  /** Sends the content; false when the source broke off and the push was withdrawn. */
+  async #sendChunks(
+    id: number,
+    chunks: () => Iterable<Buffer>,
+    waiting: { sentAt: number },
+  ): Promise<boolean> {
+    let held: Buffer | undefined;
+    try {
+      for (const chunk of chunks()) {
+        if (held !== undefined) this.#connection.send({ t: 'chunk', id, last: false }, held);
+        held = chunk;
+        waiting.sentAt = performance.now();
+        await this.writable();
+        if (!this.open || !this.#pushes.has(id)) return true;
+      }
+    } catch (error) {
+      if (!(error instanceof ContentChanged)) throw error;
+      this.#connection.send({ t: 'abort', id });
+      return false;
+    }
+    this.#connection.send({ t: 'chunk', id, last: true }, held ?? Buffer.alloc(0));
+    return true;
+  }
+
+  /** Asks; collects answers until the one that `isLast` accepts. Undefined when the link ended before. */
+  ask(
+    question: (id: number) => FromActive[],
+    onAnswer: (answer: Answer, body: Buffer) => 'more' | 'last',
+    id = this.#takeId(),
+  ): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (!this.open) return resolve(false);
+      this.#questions.set(id, {
+        sentAt: performance.now(),
+        onAnswer: (answer, body) => {
+          if (onAnswer(answer, body) === 'more') return;
+          this.#questions.delete(id);
+          resolve(true);
+        },
+        onLost: () => resolve(false),
+      });
+      this.#watch();
+      for (const message of question(id)) this.#connection.send(message);
+    });
+  }
+
+  #takeId(): number {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    return id;
+  }
+
+  /** The entries of some paths on the peer, just read. Paths it could not look at are left out. */
+  async look(paths: readonly ReplicaPath[]): Promise<Map<ReplicaPath, Entry> | undefined> {
+    const found = new Map<ReplicaPath, Entry>();
+    if (paths.length === 0) return found;
+    const answered = await this.ask(
+      (id) => [{ t: 'look', id, paths: [...paths] }],
+      (answer) => {
+        if (answer.t === 'entries') for (const [path, entry] of answer.rows) found.set(path, entry);
+        return 'last';
+      },
+    );
+    return answered ? found : undefined;
+  }
+
+  /** The content of a file on the peer, at most `maxBytes` of it; undefined when there is none to be had. */
+  async fetch(path: ReplicaPath, maxBytes: number): Promise<Buffer | undefined> {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    let found = false;
+    const answered = await this.ask(
+      (id) => [{ t: 'fetch', id, path }],
+      (answer, body) => {
+        if (answer.t !== 'content' || !answer.found) return 'last';
+        found = true;
+        if (bytes < maxBytes) parts.push(Buffer.from(body.subarray(0, maxBytes - bytes)));
+        bytes += body.byteLength;
+        return answer.last ? 'last' : 'more';
+      },
+    );
+    return answered && found ? Buffer.concat(parts) : undefined;
+  }
+
+  /** One round trip, milliseconds; undefined when the link ended. */
+  async ping(): Promise<number | undefined> {
+    const start = performance.now();
+    const answered = await this.ask(
+      (id) => [{ t: 'ping', id }],
+      () => 'last',
+    );
+    return answered ? performance.now() - start : undefined;
+  }
+
+  #onMessages(messages: readonly Received<FromPassive>[]): void {
+    this.#heardAt = performance.now();
+    for (const { message, body } of messages) this.#onMessage(message, body);
+  }
+
+  #onMessage(message: FromPassive, body: Buffer): void {
+    switch (message.t) {
+      case 'welcome':
+        return this.#greeted({ kind: 'open', session: this, welcome: message });
+      case 'refused':
+        return this.#greeted({
+          kind: 'refused',
+          reason: message.reason,
+          detail: message.detail,
+          epoch: message.epoch,
+        });
+      case 'ack': {
+        const waiting = this.#pushes.get(message.id);
+        this.#pushes.delete(message.id);
+        return waiting?.settle(message.result);
+      }
+      default:
+        return this.#questions.get(message.id)?.onAnswer(message, body);
+    }
+  }
+
+  #greeted(opened: Opened): void {
+    const greeting = this.#greeting;
+    this.#greeting = undefined;
+    greeting?.(opened);
+  }
+
+  #onEnd(end: ConnectionEnd): void {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = undefined;
+    this.#greeted({ kind: 'ended', detail: end.detail });
+    for (const waiting of this.#pushes.values()) waiting.settle({ kind: 'lost' });
+    for (const waiting of this.#questions.values()) waiting.onLost();
+    this.#pushes.clear();
+    this.#questions.clear();
+  }
+
+  /** One timer while something is awaited: an answer that is overdue on a silent link ends the session. */
+  #watch(): void {
+    if (this.#watchdog !== undefined || !this.open) return;
+    this.#watchdog = setTimeout(() => {
+      this.#watchdog = undefined;
+      const oldest = this.#oldestWaiting();
+      if (oldest === undefined) return;
+      const limit = performance.now() - this.#options.answerDeadlineMs;
+      if (oldest <= limit && this.#heardAt <= limit)
+        this.destroy(`no answer within ${this.#options.answerDeadlineMs} ms`);
+      else this.#watch();
+    }, this.#options.answerDeadlineMs / 2);
+    this.#watchdog.unref();
+  }
+
+  #oldestWaiting(): number | undefined {
+    if (this.#greeting !== undefined) return this.#heardAt;
+    // Maps keep the order of insertion, but a streamed push moves its own time on.
+    let oldest: number | undefined;
+    for (const { sentAt } of this.#pushes.values()) oldest = Math.min(oldest ?? sentAt, sentAt);
+    for (const { sentAt } of this.#questions.values()) oldest = Math.min(oldest ?? sentAt, sentAt);
+    return oldest;
+  }
+}
+
+/** Thrown by a stream of chunks when the file is not any more what the push announced. */
+export class ContentChanged extends Error {
+  override readonly name = 'ContentChanged';
+}

@@ -1,0 +1,124 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { serveControl } from '../../control/server.ts';
+import type { Event } from '../../core/event.ts';
+import type { Exit } from '../../core/failure.ts';
+import { printable } from '../../core/path.ts';
+import { placingRight } from '../../passive/placing.ts';
+import { serve } from '../../passive/serve.ts';
+import { run } from '../arguments.ts';
+import { composePassive, type Node, openNode } from '../compose.ts';
+import { Daemon } from '../daemon.ts';
+import { openEmbeddedServer } from '../demo/server.ts';
+import { copyTree, makeStage, type Stage, writeConfigs } from '../demo/stage.ts';
+import { takeTour } from '../demo/tour.ts';
+import type { Io } from '../io.ts';
+import { openProgress } from '../progress.ts';
+import { count, durationText, paint } from '../render.ts';
+
+/** Shows the main job on throwaway folders. Exit `done` when everything it showed was checked to be true. */
+export async function demo(options: { once: boolean }, io: Io): Promise<Exit> {
+  const stage = makeStage();
+  try {
+    return await show(stage, options, io);
+  } finally {
+    rmSync(stage.folder, { recursive: true, force: true });
+  }
+}
+
+async function show(stage: Stage, options: { once: boolean }, io: Io): Promise<Exit> {
+  io.out(
+    `${paint(io, 'bold', 'bm-confsync demo')}: two nodes in ${stage.folder}; /etc is read, never written\n`,
+  );
+  const copied = copyTree('/etc', join(stage.active.root, 'etc'));
+  io.out(
+    `mail1 (active) has a copy of this machine's /etc: ${count(copied.files, 'path')}${copied.skipped > 0 ? `, ${copied.skipped} not readable by this user` : ''}\n`,
+  );
+  writeFileSync(join(stage.active.root, 'etc/bm-confsync-demo.conf'), '');
+  const sessions = new Set<Promise<void>>();
+  let passive: Node | undefined;
+  const server = await openEmbeddedServer((stream) => {
+    if (passive === undefined) return void stream.destroy();
+    const serving = serve(
+      composePassive(passive, placingRight(join(passive.config.state, 'placing.lock'))),
+      stream,
+    );
+    sessions.add(serving);
+    void serving.finally(() => sessions.delete(serving));
+  });
+  writeConfigs(stage, server);
+  passive = await openNode(stage.passive.config, () => undefined);
+  passive.seats.write({ role: 'passive', epoch: 0 });
+  const live = { on: false };
+  const active = await openNode(stage.active.config, (event) => (live.on ? tell(event, io) : undefined));
+  active.seats.write({ role: 'active', epoch: 1 });
+  const daemon = new Daemon(active);
+  const control = await serveControl({
+    runtime: active.config.runtime,
+    handle: (request, reply, signal) => daemon.handle(request, reply, signal),
+  });
+  try {
+    const start = performance.now();
+    await daemon.start();
+    const paths = await firstCopy(daemon, io);
+    io.out(
+      `first copy: ${count(paths, 'path')} on mail2 in ${durationText(performance.now() - start)}, each durable\n`,
+    );
+    const held = await takeTour({ io, stage, run: (argv) => run(argv, io) });
+    if (!options.once) {
+      live.on = true;
+      await stayLive(stage, io);
+    }
+    io.out(
+      held
+        ? `\n${paint(io, 'green', 'Everything shown was checked on both disks and is true.')}\n`
+        : `\n${paint(io, 'red', 'Something shown was not true.')}\n`,
+    );
+    return held ? 'done' : 'drift';
+  } finally {
+    await control[Symbol.asyncDispose]();
+    await daemon.stop();
+    await Promise.all(sessions);
+    server.close();
+    active.database.close();
+    passive.database.close();
+  }
+}
+
+/** Follows the first copy to its end; returns how many paths are on both nodes then. */
+async function firstCopy(daemon: Daemon, io: Io): Promise<number> {
+  const progress = openProgress(io, 'first copy');
+  let total = 0;
+  for (;;) {
+    const { peers, watching } = daemon.status();
+    const pending = peers[0]?.pending ?? 0;
+    total = Math.max(total, pending);
+    progress.update(total - pending, total);
+    if (peers[0]?.state === 'live' && pending === 0) {
+      progress.close();
+      return watching.paths;
+    }
+    await pause(20);
+  }
+}
+
+function tell(event: Event, io: Io): void {
+  if (event.kind === 'pushed') {
+    io.out(
+      `  ${event.what === 'absent' ? 'deleted' : 'placed '} ${printable(event.path)} on mail2 after ${event.lagMs} ms\n`,
+    );
+  } else if (event.kind === 'conflict') io.out(`  conflict ${printable(event.path)} (${event.conflict})\n`);
+  else if (event.kind === 'path-failed')
+    io.out(`  skipped ${printable(event.path)}: ${printable(event.detail)}\n`);
+}
+
+async function stayLive(stage: Stage, io: Io): Promise<void> {
+  io.out(
+    `\n${paint(io, 'bold', 'Now it stays live.')} Try edits in another terminal, and watch them arrive here:\n`,
+  );
+  io.out(
+    `  echo hello >> ${stage.active.root}/etc/motd\n  diff -r ${stage.active.root}/etc ${stage.passive.root}/etc\nCtrl-C ends it and removes both folders.\n`,
+  );
+  await new Promise<void>((resolve) => process.once('SIGINT', () => resolve()));
+}

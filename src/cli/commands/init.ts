@@ -1,0 +1,126 @@
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { generateKeyPair } from '../../active/link.ts';
+import { loadConfig } from '../../config/load.ts';
+import { type Exit, Failure } from '../../core/failure.ts';
+import { printable } from '../../core/path.ts';
+import { openDatabase } from '../../state/database.ts';
+import { SeatStore } from '../../state/seat.ts';
+import type { Io } from '../io.ts';
+
+export type InitOptions = {
+  readonly config: string;
+  readonly node: string;
+  readonly role: 'active' | 'passive';
+};
+
+/** Epoch of a fresh active node. A fresh passive has seen none. */
+const firstEpoch = 1;
+
+/** Writes what is missing and keeps what is there. */
+export async function init(options: InitOptions, io: Io): Promise<Exit> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(options.node)) {
+    throw new Failure({
+      code: 'bad-node-name',
+      exit: 'usage',
+      message: `expected a node name of letters, digits, dots and dashes, found ${JSON.stringify(options.node)}`,
+      hint: 'the host name without its domain is a good choice',
+    });
+  }
+  const folder = dirname(options.config);
+  if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (existsSync(options.config)) io.out(`kept     ${printable(options.config)}\n`);
+  else {
+    writeFileSync(options.config, template(options.node, folder), { mode: 0o600, flag: 'wx' });
+    io.out(`wrote    ${printable(options.config)}\n`);
+  }
+  const config = loadConfig(options.config);
+  if (config.node !== options.node) {
+    throw new Failure({
+      code: 'other-node',
+      exit: 'usage',
+      message: `expected node: ${options.node} in ${options.config}, found ${config.node}`,
+      hint: `use --node ${config.node}, or change the file`,
+    });
+  }
+  for (const file of new Set([
+    ...config.peers.map(({ identityFile }) => identityFile),
+    ...(config.peers.length === 0 ? [join(folder, 'id_ed25519')] : []),
+  ])) {
+    makeKey(file, options.node, io);
+  }
+  makeSeat(config.state, options.role, io);
+  return 'done';
+}
+
+function makeKey(file: string, node: string, io: Io): void {
+  if (existsSync(file)) return io.out(`kept     ${printable(file)}\n`);
+  const { privateKey, publicKey } = generateKeyPair(`bm-confsync@${node}`);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(file, privateKey, { mode: 0o600, flag: 'wx' });
+  writeFileSync(`${file}.pub`, `${publicKey}\n`, { mode: 0o644 });
+  io.out(`made     ${printable(file)} and ${printable(file)}.pub\n`);
+}
+
+function makeSeat(state: string, role: 'active' | 'passive', io: Io): void {
+  using database = openDatabase(state);
+  chmodSync(state, 0o700);
+  const seats = new SeatStore(database);
+  const seat = seats.read();
+  if (seat !== undefined) return io.out(`kept     the seat: ${seat.role}, epoch ${seat.epoch}\n`);
+  const epoch = role === 'active' ? firstEpoch : 0;
+  seats.write({ role, epoch });
+  io.out(`made     the seat: ${role}, epoch ${epoch}, in ${printable(state)}\n`);
+}
+
+function template(node: string, folder: string): string {
+  return `# bm-confsync: replicates configuration from the active to the passive node.
+# Every key is explained here; unknown keys are errors. Check with: bm-confsync watchlist list
+
+# Name of this node. Each node of the pair has its own.
+node: ${node}
+
+# Prefix of every replicated path. Another value is for tests and restores.
+root: /
+
+# What the program remembers: ledger, versions, conflicts. 0700.
+state: /var/lib/bm-confsync
+
+# The control socket of the daemon.
+runtime: /run/bm-confsync
+
+# The other nodes. hostKey pins the peer: the first two words of its
+# /etc/ssh/ssh_host_ed25519_key.pub. On the peer, our public key goes to
+# /root/.ssh/authorized_keys as:
+#   restrict,command="bm-confsync receive" ssh-ed25519 AAAA...
+peers: []
+# - name: mail2
+#   host: 192.0.2.12
+#   port: 22
+#   user: root
+#   identityFile: ${join(folder, 'id_ed25519')}
+#   hostKey: ssh-ed25519 AAAA...
+
+# Names of shipped watchlists, or absolute paths of files of your own.
+watchlists: [bluemind]
+
+# Who decides which node is active: manual (promote and demote by hand),
+# vip (with address: the node that holds it), pacemaker (its agent).
+role: { source: manual }
+
+# What happens when both nodes changed a path: hold (leave both and ask),
+# active-wins, newest-wins. Whoever loses is kept as a version.
+conflict: hold
+
+limits:
+  # Larger files are reported and not sent.
+  maxFileSize: 64MiB
+  # The passive refuses to write below this much free space.
+  minFreeDisk: 64MiB
+  # More deletions than both of these halt replication until a person resumes it.
+  massDeletion: { paths: 20, percent: 10 }
+
+# Minutes between two full comparisons with the peer.
+reconcileMinutes: 5
+`;
+}

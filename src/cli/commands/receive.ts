@@ -1,0 +1,19 @@
+import { join } from 'node:path';
+import type { Exit } from '../../core/failure.ts';
+import { openLog } from '../../log/log.ts';
+import { placingRight } from '../../passive/placing.ts';
+import { serve } from '../../passive/serve.ts';
+import { composePassive, openNode } from '../compose.ts';
+import { duplexOf } from '../standard-streams.ts';
+
+/** Speaks the protocol on standard input and output. What it has to say to people goes to standard error. */
+export async function receive(options: { config: string }): Promise<Exit> {
+  const log = openLog({ format: 'text', level: 'warn' });
+  const node = await openNode(options.config, log);
+  const stream = duplexOf(process.stdin, process.stdout);
+  // A newer session of the same peer takes over: this one must place nothing more.
+  process.once('SIGTERM', () => stream.destroy(new Error('superseded by a newer session')));
+  await serve(composePassive(node, placingRight(join(node.config.state, 'placing.lock'))), stream);
+  node.database.close();
+  return 'done';
+}

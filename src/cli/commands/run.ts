@@ -1,0 +1,47 @@
+import { notifySystemd, watchdogIntervalMs } from '../../control/notify.ts';
+import { serveControl } from '../../control/server.ts';
+import type { Exit } from '../../core/failure.ts';
+import { openLog } from '../../log/log.ts';
+import { openNode } from '../compose.ts';
+import { Daemon } from '../daemon.ts';
+
+export type RunOptions = {
+  readonly config: string;
+  readonly logFormat: 'text' | 'json';
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+};
+
+/** Runs until SIGTERM or SIGINT. */
+export async function runDaemon(options: RunOptions): Promise<Exit> {
+  const log = openLog({ format: options.logFormat, level: options.logLevel });
+  const stopping = new AbortController();
+  const stop = (): void => stopping.abort();
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  const node = await openNode(options.config, log);
+  const daemon = new Daemon(node);
+  // The socket comes first: it is what keeps a second daemon out.
+  await using control = await serveControl({
+    runtime: node.config.runtime,
+    handle: (request, reply, signal) => daemon.handle(request, reply, signal),
+    onBug: (error) =>
+      process.stderr.write(
+        `bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      ),
+  });
+  await daemon.start();
+  notifySystemd('READY=1');
+  const watchdogMs = watchdogIntervalMs();
+  const watchdog =
+    watchdogMs === undefined ? undefined : setInterval(() => notifySystemd('WATCHDOG=1'), watchdogMs);
+  await new Promise<void>((resolve) => {
+    if (stopping.signal.aborted) resolve();
+    else stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  notifySystemd('STOPPING=1');
+  clearInterval(watchdog);
+  await control[Symbol.asyncDispose]();
+  await daemon.stop();
+  node.database.close();
+  return 'done';
+}

@@ -1,0 +1,87 @@
+import { askDaemon } from '../../control/client.ts';
+import type { Exit } from '../../core/failure.ts';
+import { printable } from '../../core/path.ts';
+import { openLog } from '../../log/log.ts';
+import { type Node, openNode } from '../compose.ts';
+import type { Io } from '../io.ts';
+import { count, durationText, paint } from '../render.ts';
+import type { Status } from '../status.ts';
+
+/** Prints how this node is. Exit `halted` when halted; `drift` when something waits for a person. */
+export async function status(options: { config: string; json: boolean }, io: Io): Promise<Exit> {
+  const node = await openNode(options.config, openLog({ format: 'text', level: 'warn' }));
+  const asked = await askDaemon({ runtime: node.config.runtime, command: 'status', args: {} });
+  const found = asked.answered ? (asked.value as Status) : withoutDaemon(node);
+  node.database.close();
+  if (options.json) io.out(`${JSON.stringify(found)}\n`);
+  else show(found, io);
+  if (found.halt !== null) return 'halted';
+  return found.conflicts > 0 || found.peers.some(({ connected }) => !connected) ? 'drift' : 'done';
+}
+
+/** What is known when nobody answers: what is written down. */
+function withoutDaemon(node: Node): Status {
+  const seat = node.seat();
+  const ha = node.haSwitch();
+  return {
+    node: node.config.node,
+    role: seat.role,
+    epoch: seat.epoch,
+    ha:
+      ha.state === 'enabled'
+        ? { state: 'enabled', reason: null, since: null }
+        : { state: 'disabled', reason: ha.reason, since: ha.since },
+    daemon: false,
+    peers: node.config.peers.map(({ name }) => ({
+      name,
+      connected: false,
+      state: 'offline',
+      detail: 'the daemon does not run on this node',
+      pending: 0,
+      lastAckAt: null,
+      lagMs: null,
+      troubles: [],
+    })),
+    conflicts: node.conflicts.count(),
+    halt: null,
+    watching: { paths: 0, directories: 0, degraded: null },
+    watchlists: node.watchlists.names,
+    troubles: [],
+  };
+}
+
+function show(found: Status, io: Io): void {
+  const now = Date.now();
+  io.out(
+    `${paint(io, 'bold', printable(found.node))}: ${found.role}, epoch ${found.epoch}, HA ${found.ha.state}${found.ha.reason === null ? '' : ` (${printable(found.ha.reason)})`}\n`,
+  );
+  if (!found.daemon)
+    io.out(
+      `${paint(io, 'yellow', 'the daemon does not run')}: start it with \`systemctl start bm-confsync\`\n`,
+    );
+  if (found.halt !== null) io.out(`${paint(io, 'red', 'HALTED')}: ${printable(found.halt)}\n`);
+  for (const peer of found.peers) {
+    const state = peer.connected ? paint(io, 'green', peer.state) : paint(io, 'red', peer.state);
+    const acked =
+      peer.lastAckAt === null
+        ? 'no change sent yet'
+        : `last change durable ${durationText(now - peer.lastAckAt)} ago`;
+    const lag = peer.lagMs === null ? '' : `, lag ${durationText(peer.lagMs)}`;
+    io.out(
+      `peer ${printable(peer.name)}: ${state}, ${count(peer.pending, 'path')} pending, ${acked}${lag}\n`,
+    );
+    if (peer.detail !== null) io.out(`  ${printable(peer.detail)}\n`);
+    for (const { path, reason, detail } of peer.troubles)
+      io.out(`  not sent: ${printable(path)}: ${reason}, ${printable(detail)}\n`);
+  }
+  io.out(`conflicts: ${found.conflicts}\n`);
+  if (found.role === 'active' && found.daemon) {
+    io.out(
+      `watching: ${count(found.watching.paths, 'path')} in ${count(found.watching.directories, 'directory', 'directories')} (${found.watchlists.map(printable).join(', ')})\n`,
+    );
+    if (found.watching.degraded !== null)
+      io.out(`  ${paint(io, 'yellow', 'degraded')}: ${printable(found.watching.degraded)}\n`);
+  }
+  for (const { path, reason, detail } of found.troubles)
+    io.out(`skipped: ${printable(path)}: ${reason}, ${printable(detail)}\n`);
+}

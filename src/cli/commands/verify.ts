@@ -1,0 +1,184 @@
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import type { Session } from '../../active/session.ts';
+import { type PeerDrift, verifyPeer } from '../../active/verify.ts';
+import { askDaemon } from '../../control/client.ts';
+import type { Log } from '../../core/event.ts';
+import { type Exit, Failure } from '../../core/failure.ts';
+import { nameOf, printable, type ReplicaPath } from '../../core/path.ts';
+import { Directories } from '../../files/confined.ts';
+import { openLog } from '../../log/log.ts';
+import { type Node, openInspection, openNode, openTree, requireActive } from '../compose.ts';
+import type { Io } from '../io.ts';
+import { count, describeEntry, durationText, paint, renderDiff } from '../render.ts';
+
+export type VerifyCommand = {
+  readonly config: string;
+  readonly full: boolean;
+  readonly diff: boolean;
+  readonly json: boolean;
+  readonly nagios: boolean;
+};
+
+/** Content beyond this is not read for a diff, bytes. */
+const maxDiffBytes = 4 * 1024 * 1024;
+/** How long changes that are on their way may take to arrive before they count as drift, milliseconds. */
+const settleMs = 5000;
+
+type Verified = { readonly name: string; readonly result: PeerDrift; readonly diffs: readonly string[] };
+
+/** Compares every peer with this node. Exit `drift` when any differs. */
+export async function verify(options: VerifyCommand, io: Io): Promise<Exit> {
+  try {
+    return await verifyAll(options, io);
+  } catch (error) {
+    if (!options.nagios || !(error instanceof Failure)) throw error;
+    io.out(`BM-CONFSYNC UNKNOWN - ${printable(error.message)}\n`);
+    return 'unreachable';
+  }
+}
+
+async function verifyAll(options: VerifyCommand, io: Io): Promise<Exit> {
+  const log: Log = openLog({ format: 'text', level: 'warn' });
+  const node = await openNode(options.config, log);
+  requireActive(node, 'verify');
+  const start = performance.now();
+  const peers: Verified[] = [];
+  for (const peer of node.config.peers) {
+    const { session, close } = await openInspection(node, peer);
+    try {
+      const result = await verifyPeer({
+        session,
+        tree: openTree(node),
+        full: options.full,
+        settle: () => flushDaemon(node),
+      });
+      if (result === undefined) throw lost(peer.name);
+      const diffs = options.diff ? await diffsOf(node, session, peer.name, result, io) : [];
+      peers.push({ name: peer.name, result, diffs });
+    } finally {
+      close();
+    }
+  }
+  node.cache.commit();
+  node.database.close();
+  const durationMs = performance.now() - start;
+  const drifting = peers.reduce((sum, { result }) => sum + result.drift.length, 0);
+  if (options.json) io.out(`${JSON.stringify(asJson(peers, durationMs))}\n`);
+  else if (options.nagios) return nagios(peers, durationMs, io);
+  else for (const peer of peers) show(peer, durationMs, io);
+  return drifting === 0 ? 'done' : 'drift';
+}
+
+/** Lets the daemon, if it runs, send what it has before a difference is called drift. */
+async function flushDaemon(node: Node): Promise<void> {
+  try {
+    await askDaemon({
+      runtime: node.config.runtime,
+      command: 'flush',
+      args: { paths: [], timeoutMs: settleMs },
+    });
+  } catch (error) {
+    // That it could not flush is no answer to what was asked: the second look tells.
+    if (!(error instanceof Failure)) throw error;
+  }
+}
+
+function lost(peer: string): Failure {
+  return new Failure({
+    code: 'peer-unreachable',
+    exit: 'unreachable',
+    message: `the link to ${peer} was lost while the trees were compared`,
+    hint: 'run it again; see `bm-confsync status` for the link',
+  });
+}
+
+function asJson(peers: readonly Verified[], durationMs: number): unknown {
+  return {
+    inSync: peers.every(({ result }) => result.drift.length === 0),
+    checked: Math.max(0, ...peers.map(({ result }) => result.checked)),
+    durationMs: Math.round(durationMs),
+    peers: peers.map(({ name, result, diffs }) => ({
+      name,
+      drift: result.drift.map(({ path, kind, active, passive }) => ({ path, kind, active, passive })),
+      problems: result.problems,
+      ...(diffs.length === 0 ? {} : { diffs }),
+    })),
+  };
+}
+
+function show({ name, result, diffs }: Verified, durationMs: number, io: Io): void {
+  const { drift, problems, checked } = result;
+  for (const { path, kind, active, passive } of drift) {
+    io.out(`${paint(io, 'yellow', kind.padEnd(8))} ${printable(path)}\n`);
+    io.out(
+      paint(
+        io,
+        'dim',
+        `         active:  ${describeEntry(active)}\n         ${name}: ${describeEntry(passive)}\n`,
+      ),
+    );
+  }
+  for (const text of diffs) io.out(`${text}\n`);
+  for (const { path, where, reason, detail } of problems) {
+    io.out(
+      `${paint(io, 'yellow', 'skipped ')} ${printable(path)} (on the ${where} node: ${reason}, ${printable(detail)})\n`,
+    );
+  }
+  const verdict =
+    drift.length === 0
+      ? paint(io, 'green', 'in sync')
+      : paint(io, 'red', `${count(drift.length, 'path')} differ`);
+  io.out(`${name}: ${verdict}, ${count(checked, 'path')} checked in ${durationText(durationMs)}\n`);
+  if (drift.length > 0)
+    io.out(`hint: \`bm-confsync resync\` makes ${name} equal to this node and keeps what it overwrites\n`);
+}
+
+/** One line as the monitoring-plugins guidelines have it. */
+function nagios(peers: readonly Verified[], durationMs: number, io: Io): Exit {
+  const drift = peers.reduce((sum, { result }) => sum + result.drift.length, 0);
+  const checked = Math.max(0, ...peers.map(({ result }) => result.checked));
+  const state = drift === 0 ? 'OK' : 'CRITICAL';
+  const text = drift === 0 ? 'in sync' : `${count(drift, 'path')} differ`;
+  io.out(
+    `BM-CONFSYNC ${state} - ${text}, ${count(checked, 'path')} checked | drift=${drift};0;0;0; checked=${checked};;;0; time=${(durationMs / 1000).toFixed(3)}s;;;0;\n`,
+  );
+  return drift === 0 ? 'done' : 'usage';
+}
+
+async function diffsOf(
+  node: Node,
+  session: Session,
+  peer: string,
+  result: PeerDrift,
+  io: Io,
+): Promise<string[]> {
+  const diffs: string[] = [];
+  for (const { path, kind, active, passive } of result.drift) {
+    if (kind !== 'content' && kind !== 'missing' && kind !== 'extra') continue;
+    const from = passive.kind === 'file' ? await session.fetch(path, maxDiffBytes) : Buffer.alloc(0);
+    const to = active.kind === 'file' ? readOwn(node, path) : Buffer.alloc(0);
+    if (from === undefined || to === undefined) continue;
+    diffs.push(renderDiff(io, { path, fromName: peer, toName: node.config.node, from, to }));
+  }
+  return diffs;
+}
+
+function readOwn(node: Node, path: ReplicaPath): Buffer | undefined {
+  using directories = new Directories(node.config.root);
+  const parent = directories.parentOf(path);
+  if (!parent.ok) return undefined;
+  try {
+    const fd = openSync(
+      parent.child(nameOf(path)),
+      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
+    try {
+      return readFileSync(fd).subarray(0, maxDiffBytes);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

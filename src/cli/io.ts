@@ -1,0 +1,21 @@
+/** What a command may touch of the terminal; given, so that tests can look at it. */
+export type Io = {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Whether standard output is a terminal that wants colour. */
+  readonly colour: boolean;
+  /** Whether somebody sits there and can be asked or shown progress. */
+  readonly interactive: boolean;
+};
+
+/** The process's own terminal. `NO_COLOR` and `TERM=dumb` turn colour off. */
+export function processIo(): Io {
+  const { env, stdout, stdin, stderr } = process;
+  const plain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
+  return {
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    colour: stdout.isTTY === true && !plain,
+    interactive: stdin.isTTY === true && stdout.isTTY === true,
+  };
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+import { exitCodes, Failure } from '../core/failure.ts';
+import { printable } from '../core/path.ts';
+import { run } from './arguments.ts';
+
+/** The one place that decides about the exit code and prints a failure. */
+async function main(): Promise<void> {
+  try {
+    process.exitCode = exitCodes[await run(process.argv.slice(2))];
+  } catch (error) {
+    if (error instanceof Failure) {
+      process.stderr.write(
+        `error: ${error.message.split('\n').map(printable).join('\n       ')}\nhint:  ${printable(error.hint)}\n`,
+      );
+      process.exitCode = exitCodes[error.exit];
+      return;
+    }
+    process.stderr.write(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.stderr.write(
+      'hint:  this is a mistake in bm-confsync itself; please report it with the lines above\n',
+    );
+    process.exitCode = exitCodes.bug;
+  }
+}
+
+// A reader that went away (`| head`) is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+await main();

@@ -1,0 +1,106 @@
+import { isUtf8 } from 'node:buffer';
+import { createTwoFilesPatch } from 'diff';
+import type { Entry } from '../core/entry.ts';
+import { printable } from '../core/path.ts';
+import type { Io } from './io.ts';
+
+type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
+const codes: Record<Colour, number> = { red: 31, green: 32, yellow: 33, cyan: 36, bold: 1, dim: 2 };
+
+/** Text in colour where the terminal wants it. Colour is never the only sign. */
+export function paint(io: Io, colour: Colour, text: string): string {
+  return io.colour ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text;
+}
+
+/** One line about an entry, for a person. */
+export function describeEntry(entry: Entry | undefined): string {
+  if (entry === undefined) return 'never agreed on';
+  switch (entry.kind) {
+    case 'absent':
+      return 'absent';
+    case 'file':
+      return `file ${modeText(entry.mode)} ${printable(`${entry.owner}:${entry.group}`)} ${sizeText(entry.size)} sha256 ${entry.digest.slice(0, 12)}${xattrText(entry)}`;
+    case 'directory':
+      return `directory ${modeText(entry.mode)} ${printable(`${entry.owner}:${entry.group}`)}${xattrText(entry)}`;
+    case 'symlink':
+      return `symlink to ${printable(entry.target)}, ${printable(`${entry.owner}:${entry.group}`)}`;
+  }
+}
+
+function modeText(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
+}
+
+function xattrText(entry: { xattrs: Readonly<Record<string, string>> }): string {
+  const names = Object.keys(entry.xattrs);
+  return names.length === 0 ? '' : ` with ${names.map(printable).join(', ')}`;
+}
+
+/** Bytes in the unit that suits them. */
+export function sizeText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes / 1024;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Milliseconds in the unit that suits them. */
+export function durationText(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ${Math.floor((ms % 60_000) / 1000)} s`;
+  return `${Math.floor(ms / 3_600_000)} h ${Math.floor((ms % 3_600_000) / 60_000)} min`;
+}
+
+/** Whether content is text that a terminal can show: valid UTF-8 without NUL. */
+function asText(content: Buffer): string | undefined {
+  return content.includes(0) || !isUtf8(content) ? undefined : content.toString('utf8');
+}
+
+/** A unified diff for text; sizes for anything else. Control characters in lines are escaped. */
+export function renderDiff(
+  io: Io,
+  about: { path: string; fromName: string; toName: string; from: Buffer; to: Buffer },
+): string {
+  const from = asText(about.from);
+  const to = asText(about.to);
+  const shown = printable(about.path);
+  if (from === undefined || to === undefined) {
+    return `binary ${shown}: ${about.fromName} ${sizeText(about.from.byteLength)}, ${about.toName} ${sizeText(about.to.byteLength)}\n`;
+  }
+  const patch = createTwoFilesPatch(
+    `${about.fromName}:${shown}`,
+    `${about.toName}:${shown}`,
+    from,
+    to,
+    '',
+    '',
+    { context: 3 },
+  );
+  const lines = patch.split('\n').slice(1);
+  return lines.map((line) => colourLine(io, escapeLine(line))).join('\n');
+}
+
+function escapeLine(line: string): string {
+  // Tabs are part of many configuration files and harmless; a backslash stays what it is in a diff.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
+  return line.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, printable);
+}
+
+function colourLine(io: Io, line: string): string {
+  if (line.startsWith('+++') || line.startsWith('---')) return paint(io, 'bold', line);
+  if (line.startsWith('@@')) return paint(io, 'cyan', line);
+  if (line.startsWith('+')) return paint(io, 'green', line);
+  if (line.startsWith('-')) return paint(io, 'red', line);
+  return line;
+}
+
+/** `1 path`, `2 paths`. */
+export function count(n: number, one: string, many = `${one}s`): string {
+  return `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+}

@@ -1,0 +1,84 @@
+import type * as z from 'zod';
+import { invalidConfiguration, readDocument } from './document.ts';
+import { configSchema } from './schema.ts';
+
+/** Another node. */
+export type Peer = {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** Absolute path of our private key. */
+  readonly identityFile: string;
+  /** `ssh-ed25519 AAAA...`; undefined until the nodes are paired. */
+  readonly hostKey: string | undefined;
+};
+
+/** Who decides which node is active. */
+export type RoleSource =
+  | { readonly source: 'manual' }
+  | { readonly source: 'pacemaker' }
+  | { readonly source: 'vip'; readonly address: string };
+
+export type ConflictPolicy = 'hold' | 'active-wins' | 'newest-wins';
+
+/** The configuration, checked and with every default filled in. All paths are absolute and normalised. */
+export type Config = {
+  /** The file it was read from. */
+  readonly file: string;
+  readonly node: string;
+  /** Prefix of every replicated path. */
+  readonly root: string;
+  readonly state: string;
+  readonly runtime: string;
+  readonly peers: readonly Peer[];
+  /** Names of shipped watchlists, or absolute paths. */
+  readonly watchlists: readonly string[];
+  readonly role: RoleSource;
+  readonly conflict: ConflictPolicy;
+  readonly limits: {
+    readonly maxFileSizeBytes: number;
+    /** Below this much free space the passive refuses to write. */
+    readonly minFreeDiskBytes: number;
+    readonly massDeletion: { readonly paths: number; readonly percent: number };
+  };
+  readonly reconcileMinutes: number;
+  readonly settle: {
+    /** How long a deletion is held back, since many programs delete and write anew. */
+    readonly deleteHoldMs: number;
+    /** After this long a file that never rests is looked at again all the same. */
+    readonly maxWaitMs: number;
+  };
+  /** What is kept of overwritten content: the tightest of the three counts. */
+  readonly versions: { readonly count: number; readonly days: number; readonly totalSizeBytes: number };
+};
+
+/**
+ * Reads and checks the configuration file. Throws a Failure `config-invalid` (exit 2) that lists every
+ * problem with file, line, key, what was expected and what was found.
+ */
+export function loadConfig(file: string): Config {
+  const reading = readDocument(file, configSchema);
+  if (reading.ok) return toConfig(file, reading.document.value);
+  throw invalidConfiguration(
+    reading.problems,
+    reading.missing
+      ? 'write one with `bm-confsync init --node NAME --role active|passive`, or name another with --config FILE'
+      : `correct ${file} and run the command again`,
+  );
+}
+
+function toConfig(file: string, raw: z.output<typeof configSchema>): Config {
+  const { limits, versions, ...same } = raw;
+  return {
+    ...same,
+    file,
+    peers: raw.peers.map((peer) => ({ ...peer, hostKey: peer.hostKey })),
+    limits: {
+      maxFileSizeBytes: limits.maxFileSize,
+      minFreeDiskBytes: limits.minFreeDisk,
+      massDeletion: limits.massDeletion,
+    },
+    versions: { count: versions.count, days: versions.days, totalSizeBytes: versions.totalSize },
+  };
+}

@@ -1,0 +1,96 @@
+import { type Entry, entryKey, type Present } from '../core/entry.ts';
+import type { PathFailure } from '../core/failure.ts';
+import { parentOf, type ReplicaPath } from '../core/path.ts';
+import { fingerprint } from './hash.ts';
+import type { Observation } from './observation.ts';
+
+export type ManifestOptions = {
+  /** Whether files' mtimes count in the digests. */
+  readonly mtime: boolean;
+};
+
+/**
+ * All entries of a tree with a digest a directory (over the directory's own children) and one over all.
+ * Two trees are equal exactly when these digests are; the directories whose digests differ hold all
+ * differences. XXH64: it finds accidents, and whoever could forge it holds the tree already.
+ */
+export class Manifest {
+  readonly entries = new Map<ReplicaPath, Present>();
+  /** Paths that could not be observed, as printable text. They are neither present nor absent. */
+  readonly problems = new Map<string, PathFailure>();
+  readonly #children = new Map<ReplicaPath, ReplicaPath[]>();
+  readonly #problemsIn = new Map<string, string[]>();
+  readonly #options: ManifestOptions;
+
+  constructor(options: ManifestOptions) {
+    this.#options = options;
+  }
+
+  add(path: ReplicaPath, observation: Observation): void {
+    switch (observation.kind) {
+      case 'entry':
+        if (observation.entry.kind === 'absent') return;
+        this.entries.set(path, observation.entry);
+        append(this.#children, parentOf(path), path);
+        return;
+      case 'unstable':
+        return this.#problem(path, { reason: 'unstable', detail: 'it kept changing while it was read' });
+      case 'unsupported':
+        return this.#problem(path, {
+          reason: 'unsupported-type',
+          detail: `a ${observation.type} is not replicated`,
+        });
+      case 'failed':
+        return this.#problem(path, observation.failure);
+    }
+  }
+
+  get(path: ReplicaPath): Entry {
+    return this.entries.get(path) ?? { kind: 'absent' };
+  }
+
+  /** Whether the path, or a directory above it, could not be observed. */
+  isUnknown(path: ReplicaPath): boolean {
+    if (this.problems.size === 0) return false;
+    for (let at = path; ; at = parentOf(at)) {
+      if (this.problems.has(at)) return true;
+      if (at === '/') return false;
+    }
+  }
+
+  childrenOf(directory: ReplicaPath): readonly ReplicaPath[] {
+    return this.#children.get(directory) ?? [];
+  }
+
+  /** Each directory that has observed children or problems, with its digest. */
+  *directories(): Generator<[ReplicaPath, string]> {
+    const all = new Set<string>([...this.#children.keys(), ...this.#problemsIn.keys()]);
+    for (const directory of all)
+      yield [directory as ReplicaPath, fingerprint(this.#lines(directory as ReplicaPath))];
+  }
+
+  digest(): string {
+    const rows = [...this.directories()].map(([directory, digest]) => `${directory} ${digest}`);
+    return fingerprint(rows.sort());
+  }
+
+  *#lines(directory: ReplicaPath): Generator<string> {
+    for (const path of [...this.childrenOf(directory)].sort()) {
+      const entry = this.get(path);
+      const time = this.#options.mtime && entry.kind === 'file' ? ` ${entry.mtime}` : '';
+      yield `${path}\n${entryKey(entry)}${time}`;
+    }
+    for (const path of this.#problemsIn.get(directory) ?? []) yield `? ${path}`;
+  }
+
+  #problem(path: string, failure: PathFailure): void {
+    this.problems.set(path, failure);
+    append(this.#problemsIn, parentOf(path as ReplicaPath), path);
+  }
+}
+
+function append<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}

@@ -1,0 +1,72 @@
+import type { Event } from '../core/event.ts';
+
+/** From the one that always shows to the one that seldom does. */
+export const logLevels = ['error', 'warn', 'notice', 'info', 'debug'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+export type Sentence = { readonly level: LogLevel; readonly text: string };
+
+type Described<Kind> = Extract<Event, { readonly kind: Kind }>;
+type Sentences = { readonly [Kind in Event['kind']]: (event: Described<Kind>) => Sentence };
+
+/** How each event reads. The compiler asks for the ones that are missing. */
+const sentences = {
+  started: (event) => at('notice', `${event.node} is ${event.role} with epoch ${event.epoch}`),
+  stopped: () => at('notice', 'stopped'),
+  watching: (event) => at('info', `${event.paths} paths in ${event.directories} directories`),
+  'watch-failed': (event) => at('error', `${event.detail}; ${event.hint}`),
+  'listed-path-missing': (event) =>
+    at('warn', `${event.path} is named in watchlist ${event.watchlist} and is not there`),
+  connecting: (event) => at('debug', `to ${event.peer}`),
+  connected: (event) =>
+    at('notice', `to ${event.peer}, which holds epoch ${event.epoch} and runs ${event.version}`),
+  disconnected: (event) =>
+    at('warn', `from ${event.peer}: ${event.detail}; trying again in ${seconds(event.retryMs)}`),
+  'watchlists-differ': (event) =>
+    at('warn', `this node and ${event.peer} replicate different paths; compare: bm-confsync watchlist list`),
+  reconciled: (event) =>
+    at(
+      event.conflicts > 0 ? 'warn' : 'info',
+      `with ${event.peer} (${event.why}): ${event.checked} paths checked, ${event.pushed} to push, ` +
+        `${event.conflicts} conflicts, in ${seconds(event.durationMs)}`,
+    ),
+  pushed: (event) =>
+    at(
+      'info',
+      `${event.path} (${event.what}) to ${event.peer}: ${event.result}, ${Math.round(event.lagMs)} ms`,
+    ),
+  placed: (event) => at('info', `${event.path} (${event.what})`),
+  'path-failed': (event) =>
+    at('warn', `${event.path}${onPeer(event.peer)}: ${event.reason}: ${event.detail}`),
+  refused: (event) => at('warn', `by ${event.peer}: ${event.reason}: ${event.detail}`),
+  conflict: (event) =>
+    at('error', `${event.path} with ${event.peer}: ${event.conflict}; see: bm-confsync conflicts list`),
+  'stepped-down': (event) =>
+    at('error', `${event.peer} holds epoch ${event.epoch}, which is newer: this node is passive now`),
+  halted: (event) =>
+    at('error', `${event.reason}: ${event.detail}; nothing is replicated until: bm-confsync resume`),
+  resumed: () => at('notice', 'replication goes on'),
+  'overflow-suspected': (event) =>
+    at('info', `${event.events} events in a burst: everything is looked at again`),
+  'leftover-swept': (event) =>
+    at('notice', `${event.path}, left by an interrupted write${event.kept ? '; its content is kept' : ''}`),
+} satisfies Sentences;
+
+/** The level and the sentence of an event. Not escaped yet. */
+export function sentenceOf(event: Event): Sentence {
+  // The table pairs each kind with its own event; the compiler cannot follow that through an index.
+  const describe = sentences[event.kind] as (event: Event) => Sentence;
+  return describe(event);
+}
+
+function at(level: LogLevel, text: string): Sentence {
+  return { level, text };
+}
+
+function onPeer(peer: string | undefined): string {
+  return peer === undefined ? '' : ` on ${peer}`;
+}
+
+function seconds(milliseconds: number): string {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,461 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  rmdirSync,
+  statfsSync,
+  unlinkSync,
+} from 'node:fs';
+import { admitPush } from '../core/admit.ts';
+import { absent, type Entry, sameContent, sameEntry } from '../core/entry.ts';
+import type { PathFailure } from '../core/failure.ts';
+import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { Directories } from '../files/confined.ts';
+import { errnoFailure } from '../files/errno.ts';
+import { syncFileSystem } from '../files/native.ts';
+import type { EntryCache, Observation } from '../files/observation.ts';
+import { observe } from '../files/observe.ts';
+import {
+  changeDirectory,
+  changeMode,
+  changeTime,
+  exchangeBack,
+  kernelRenames,
+  moveAside,
+  moveBack,
+  type Outcome,
+  type Place,
+  type Placement,
+  placeStaged,
+  type Renames,
+  type Staged,
+  StagedFile,
+  stageDirectory,
+  stagedNames,
+  stageSymlink,
+} from '../files/place.ts';
+import type { AckResult, PushMessage } from '../wire/message.ts';
+import { type Operation, refused } from './operation.ts';
+
+/** What the applier needs of the rest of the node. */
+export type ApplierOptions = {
+  readonly root: string;
+  readonly watchlists: { includes(path: ReplicaPath): boolean; impliedDirectory(path: ReplicaPath): boolean };
+  readonly cache: EntryCache;
+  /** This node's own agreed entries with the sender. */
+  readonly agreed: (path: ReplicaPath) => Entry | undefined;
+  /** Keeps what was displaced as a version and consumes it. `from` is a full path. */
+  readonly keepVersion: (kept: {
+    from: string;
+    path: ReplicaPath;
+    entry: Entry;
+    reason: 'overwritten' | 'removed' | 'interrupted';
+  }) => void;
+  readonly maxFileSizeBytes: number;
+  readonly minFreeDiskBytes: number;
+  /** A fresh name part: 12 hexadecimal digits. */
+  readonly nonce: () => string;
+  readonly renames?: Renames;
+};
+
+/** Up to this many files a batch, an fsync each beats one syncfs, which also writes what others left dirty. */
+const fewFiles = 4;
+
+/**
+ * Applies pushes on the passive in batches: `begin` admits and stages, `commit` makes the batch durable,
+ * puts everything in place by compare-and-swap, and makes that durable. Synchronous throughout: the
+ * receiver has nothing else to do, and the thread pool costs more than the calls.
+ */
+export class Applier {
+  readonly #options: ApplierOptions;
+  readonly #directories: Directories;
+  readonly #buffer = Buffer.allocUnsafe(256 * 1024);
+  readonly #renames: Renames;
+  #batch: Operation[] = [];
+  #stagedBytes = 0;
+
+  constructor(options: ApplierOptions) {
+    this.#options = options;
+    this.#directories = new Directories(options.root);
+    this.#renames = options.renames ?? kernelRenames;
+  }
+
+  /** Operations of the batch, and bytes staged for it. */
+  get waiting(): { readonly operations: number; readonly bytes: number } {
+    return { operations: this.#batch.length, bytes: this.#stagedBytes };
+  }
+
+  /**
+   * Admits one push and stages its content. Returns the operation while chunks are awaited; otherwise it
+   * has joined the batch.
+   */
+  begin(push: PushMessage, body: Buffer): Extract<Operation, { kind: 'receiving' }> | undefined {
+    const operation = this.#admit(push, body);
+    if (operation.kind === 'receiving') return operation;
+    this.#batch.push(operation);
+    return undefined;
+  }
+
+  /** Adds a chunk; with the last one the push joins the batch. A failure joins it as a refusal: returns false. */
+  continue(operation: Extract<Operation, { kind: 'receiving' }>, chunk: Buffer, last: boolean): boolean {
+    const { push, file, replaces } = operation;
+    this.#stagedBytes += chunk.byteLength;
+    let failure = file.write(chunk);
+    if (failure === undefined && !last) return true;
+    if (failure === undefined && push.put.kind === 'file') failure = file.finish(push.put);
+    this.#batch.push(
+      failure === undefined ? this.#staged(push, replaces, file.names) : answer(push, refused(failure)),
+    );
+    if (failure !== undefined) this.abort(operation);
+    return failure === undefined;
+  }
+
+  /** Drops a push whose content will not come. */
+  abort(operation: Extract<Operation, { kind: 'receiving' }>): void {
+    operation.file.discard();
+  }
+
+  /** Makes the batch durable and visible. `halted` refuses all that is not yet in place. */
+  commit(halted: AckResult | undefined): { push: PushMessage; result: AckResult }[] {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#stagedBytes = 0;
+    if (halted === undefined) this.#syncContent(batch);
+    const results = batch.map((operation) => ({
+      push: operation.push,
+      result: this.#place(operation, halted),
+    }));
+    if (results.some(({ result }) => result.kind === 'applied')) this.#syncNames(batch);
+    this.#directories.close();
+    return results;
+  }
+
+  #admit(push: PushMessage, body: Buffer): Operation {
+    const { path } = push;
+    const { watchlists } = this.#options;
+    const implied =
+      push.put.kind === 'directory' && push.expect.kind === 'absent' && watchlists.impliedDirectory(path);
+    if (!watchlists.includes(path) && !implied) {
+      return answer(
+        push,
+        refused({ reason: 'outside-watchlist', detail: 'this node’s own watchlists do not include it' }),
+      );
+    }
+    const disk = this.#look(path);
+    if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
+    // A directory that only leads to a listed file is made where it is missing and otherwise left alone.
+    if (implied && disk.entry.kind === 'directory') return answer(push, { kind: 'already-there' });
+    const admission = admitPush(push, disk.entry, this.#options.agreed(path));
+    switch (admission.kind) {
+      case 'already-there':
+        return answer(push, { kind: 'already-there' });
+      case 'conflict':
+        return answer(push, { kind: 'conflict', conflict: admission.conflict, found: admission.found });
+      case 'touch':
+        return this.#inPlace(push, (target) =>
+          push.put.kind === 'file' ? changeTime(target, push.put.mtime) : undefined,
+        );
+      case 'apply':
+        return this.#stage(push, body, admission.replaces);
+    }
+  }
+
+  #look(path: ReplicaPath): Observation {
+    const { cache } = this.#options;
+    // The size limit guards what is sent; what is here already must be seen whatever its size.
+    return observe({
+      directories: this.#directories,
+      path,
+      cache,
+      maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
+      checkWriters: true,
+    });
+  }
+
+  /** One atomic change of the inode itself, for which no copy is needed. */
+  #inPlace(push: PushMessage, change: (target: string) => PathFailure | undefined): Operation {
+    const parent = this.#directories.parentOf(push.path);
+    if (!parent.ok) return answer(push, refused(parent));
+    const failure = change(parent.child(nameOf(push.path)));
+    return answer(push, failure === undefined ? { kind: 'applied' } : refused(failure));
+  }
+
+  #stage(push: PushMessage, body: Buffer, replaces: Entry): Operation {
+    const { put, path } = push;
+    const parent = this.#directories.parentOf(path);
+    if (!parent.ok) return answer(push, refused(parent));
+    const name = nameOf(path);
+    if (put.kind === 'absent') {
+      const names = stagedNames(parent, name, this.#options.nonce());
+      return { kind: 'remove', push, replaces, names, parentFd: parent.fd };
+    }
+    if (put.kind === 'directory') {
+      if (replaces.kind === 'directory') return this.#inPlace(push, (target) => changeDirectory(target, put));
+      return this.#makeDirectory(push, replaces, parent);
+    }
+    if (put.kind === 'symlink') {
+      const staged = stageSymlink(parent, name, put, this.#options.nonce());
+      return staged.ok ? this.#staged(push, replaces, staged.value) : answer(push, refused(staged.failure));
+    }
+    const lack = this.#lackOfSpace(parent.fd, put.size);
+    if (lack !== undefined) return answer(push, refused(lack));
+    if (push.content === 'local') return this.#stageLocal(push, replaces, parent);
+    if (push.content === 'none')
+      return answer(push, refused({ reason: 'need-content', detail: 'the push came without content' }));
+    const file = StagedFile.create(parent, name, this.#options.nonce());
+    if (!file.ok) return answer(push, refused(file.failure));
+    if (push.content === 'stream') return { kind: 'receiving', push, replaces, file: file.value };
+    this.#stagedBytes += body.byteLength;
+    return this.#finishFile(push, replaces, file.value, file.value.write(body));
+  }
+
+  /** Only attributes change: the content is taken from the file that is here already. */
+  #stageLocal(push: PushMessage, replaces: Entry, parent: Place): Operation {
+    const { put, path } = push;
+    if (put.kind !== 'file' || replaces.kind !== 'file' || !sameContent(put, replaces)) {
+      return answer(push, refused({ reason: 'need-content', detail: 'the content is not on this node' }));
+    }
+    const name = nameOf(path);
+    if (sameEntry({ ...replaces, mode: put.mode }, put) && replaces.mtime === put.mtime) {
+      return this.#inPlace(push, (target) => changeMode(target, put.mode));
+    }
+    const source = openExisting(parent.child(name));
+    if (!source.ok) return answer(push, refused(source.failure));
+    try {
+      const file = StagedFile.create(parent, name, this.#options.nonce());
+      if (!file.ok) return answer(push, refused(file.failure));
+      return this.#finishFile(push, replaces, file.value, file.value.copyFrom(source.value, this.#buffer));
+    } finally {
+      closeSync(source.value);
+    }
+  }
+
+  #finishFile(
+    push: PushMessage,
+    replaces: Entry,
+    file: StagedFile,
+    written: PathFailure | undefined,
+  ): Operation {
+    const failure = written ?? (push.put.kind === 'file' ? file.finish(push.put) : undefined);
+    if (failure === undefined) return this.#staged(push, replaces, file.names);
+    file.discard();
+    return answer(push, refused(failure));
+  }
+
+  #staged(push: PushMessage, replaces: Entry, staged: Staged): Operation {
+    const parent = this.#directories.parentOf(push.path);
+    return parent.ok
+      ? { kind: 'staged', push, replaces, staged, parentFd: parent.fd }
+      : answer(push, refused(parent));
+  }
+
+  /** Directories go in place at once, since what follows in the same batch may lie in them. */
+  #makeDirectory(push: PushMessage, replaces: Entry, parent: Place & { readonly fd: number }): Operation {
+    if (push.put.kind !== 'directory') throw new Error('only a directory is made here');
+    const staged = stageDirectory(parent, nameOf(push.path), push.put, this.#options.nonce());
+    if (!staged.ok) return answer(push, refused(staged.failure));
+    const operation: Operation = {
+      kind: 'staged',
+      push,
+      replaces,
+      staged: staged.value,
+      parentFd: parent.fd,
+    };
+    return answer(push, this.#place(operation, undefined));
+  }
+
+  #lackOfSpace(fd: number, size: number): PathFailure | undefined {
+    const stats = statfsSync(`/proc/self/fd/${fd}`);
+    const free = stats.bavail * stats.bsize;
+    if (free - size >= this.#options.minFreeDiskBytes) return undefined;
+    const detail = `expected ${this.#options.minFreeDiskBytes} bytes to stay free (limits.minFreeDisk), found ${free} free for ${size} more`;
+    return { reason: 'low-disk', detail };
+  }
+
+  #syncContent(batch: readonly Operation[]): void {
+    const files = batch.filter(
+      (operation) => operation.kind === 'staged' && operation.push.put.kind === 'file',
+    );
+    if (files.length > fewFiles) return syncParents(files);
+    for (const operation of files) {
+      if (operation.kind === 'staged') syncFile(operation.staged.temporary);
+    }
+  }
+
+  #syncNames(batch: readonly Operation[]): void {
+    const parents = new Set(batch.map((operation) => parentOf(operation.push.path)));
+    const opened = [...parents]
+      .map((path) => this.#directories.open(path))
+      .filter((directory) => directory.ok);
+    if (opened.length <= fewFiles) for (const directory of opened) fsyncSync(directory.fd);
+    else for (const fd of oneOfEachDevice(opened.map((directory) => directory.fd))) syncFileSystem(fd);
+  }
+
+  #place(operation: Operation, halted: AckResult | undefined): AckResult {
+    if (operation.kind === 'answered') return operation.result;
+    if (operation.kind === 'receiving')
+      throw new Error('a push whose content is incomplete is never in a batch');
+    if (halted !== undefined) {
+      if (operation.kind === 'staged') removeTemporary(operation.staged.temporary);
+      return halted;
+    }
+    return operation.kind === 'remove' ? this.#remove(operation) : this.#swap(operation);
+  }
+
+  #swap(operation: Extract<Operation, { kind: 'staged' }>): AckResult {
+    const { push, replaces, staged } = operation;
+    const placement = placeStaged(staged, replaces, this.#renames);
+    if (placement.kind !== 'placed') {
+      removeTemporary(staged.temporary);
+      return this.#notPlaced(push, placement);
+    }
+    if (replaces.kind === 'directory') this.#directories.forget(push.path);
+    if (placement.displaced === undefined) return { kind: 'applied' };
+    const found = this.#lookBeside(push.path, staged);
+    if (found.kind === 'entry' && sameEntry(found.entry, replaces)) {
+      const failure = this.#retire(placement.displaced, push.path, found.entry, 'overwritten');
+      if (failure === undefined) return { kind: 'applied' };
+      const stuck = exchangeBack(staged, this.#renames);
+      if (stuck === undefined) this.#dropOwn(push.path, staged, push.put);
+      return refused(stuck ?? failure);
+    }
+    // Somebody saved the file between our look and the exchange. What they wrote goes back.
+    const stuck = exchangeBack(staged, this.#renames);
+    if (stuck !== undefined) return refused(stuck);
+    this.#dropOwn(push.path, staged, push.put);
+    return this.#changedMeanwhile(found);
+  }
+
+  #remove(operation: Extract<Operation, { kind: 'remove' }>): AckResult {
+    const { push, replaces, names } = operation;
+    if (replaces.kind === 'directory') {
+      try {
+        rmdirSync(names.target);
+      } catch (error) {
+        return refused(errnoFailure(error));
+      }
+      this.#directories.forget(push.path);
+      return { kind: 'applied' };
+    }
+    const aside = moveAside(names, this.#renames);
+    if (aside.kind === 'vanished') return { kind: 'already-there' };
+    if (aside.kind !== 'placed') return this.#notPlaced(push, aside);
+    const found = this.#lookBeside(push.path, names);
+    if (found.kind === 'entry' && sameEntry(found.entry, replaces)) {
+      const failure = this.#retire(names.temporary, push.path, found.entry, 'removed');
+      if (failure === undefined) return { kind: 'applied' };
+      const back = moveBack(names, this.#renames);
+      return refused(typeof back === 'object' ? back : failure);
+    }
+    const back = moveBack(names, this.#renames);
+    if (typeof back === 'object') return refused(back);
+    if (back === 'occupied' && found.kind === 'entry')
+      this.#retire(names.temporary, push.path, found.entry, 'interrupted');
+    return this.#changedMeanwhile(back === 'occupied' ? this.#look(push.path) : found);
+  }
+
+  /** Keeps what was displaced and removes its temporary name. */
+  #retire(
+    from: string,
+    path: ReplicaPath,
+    entry: Entry,
+    reason: 'overwritten' | 'removed' | 'interrupted',
+  ): PathFailure | undefined {
+    try {
+      if (entry.kind === 'directory') rmdirSync(from);
+      else this.#options.keepVersion({ from, path, entry, reason });
+      return undefined;
+    } catch (error) {
+      return errnoFailure(error);
+    }
+  }
+
+  /** Removes what we had put in place for a moment, unless somebody wrote to it in that moment. */
+  #dropOwn(path: ReplicaPath, staged: Staged, put: Entry): void {
+    const own = this.#lookBeside(path, staged);
+    if (own.kind === 'entry' && own.entry.kind !== 'absent' && !sameEntry(own.entry, put)) {
+      this.#retire(staged.temporary, path, own.entry, 'interrupted');
+    } else removeTemporary(staged.temporary);
+  }
+
+  #lookBeside(path: ReplicaPath, staged: Staged): Observation {
+    return this.#lookUncached(childOf(parentOf(path), staged.temporaryName));
+  }
+
+  #lookUncached(path: ReplicaPath): Observation {
+    return observe({
+      directories: this.#directories,
+      path,
+      maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
+      checkWriters: true,
+    });
+  }
+
+  #notPlaced(push: PushMessage, placement: Exclude<Placement, { kind: 'placed' }>): AckResult {
+    if (placement.kind === 'failed') return refused(placement.failure);
+    if (placement.kind === 'vanished')
+      return this.#changedMeanwhile({ kind: 'entry', entry: absent, stamp: '' });
+    return this.#changedMeanwhile(this.#look(push.path));
+  }
+
+  #changedMeanwhile(found: Observation): AckResult {
+    if (found.kind !== 'entry') return refused(failureOf(found));
+    return { kind: 'conflict', conflict: 'edited-on-both', found: found.entry };
+  }
+}
+
+function answer(push: PushMessage, result: AckResult): Operation {
+  return { kind: 'answered', push, result };
+}
+
+/** What an observation that gave no entry means as a refusal. */
+export function failureOf(observation: Exclude<Observation, { kind: 'entry' }>): PathFailure {
+  switch (observation.kind) {
+    case 'failed':
+      return observation.failure;
+    case 'unstable':
+      return { reason: 'busy', detail: 'a process on this node has it open for writing' };
+    case 'unsupported':
+      return { reason: 'unsupported-type', detail: `found a ${observation.type} on this node` };
+  }
+}
+
+function openExisting(path: string): Outcome<number> {
+  try {
+    return {
+      ok: true,
+      value: openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
+    };
+  } catch (error) {
+    return { ok: false, failure: errnoFailure(error) };
+  }
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+function syncParents(operations: readonly Operation[]): void {
+  const fds = operations.flatMap((operation) => (operation.kind === 'staged' ? [operation.parentFd] : []));
+  for (const fd of oneOfEachDevice(fds)) syncFileSystem(fd);
+}
+
+function removeTemporary(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EISDIR' || code === 'EPERM') rmdirSync(path);
+    else if (code !== 'ENOENT') throw error;
+  }
+}
+
+function oneOfEachDevice(fds: readonly number[]): number[] {
+  const byDevice = new Map<number, number>();
+  for (const fd of fds) byDevice.set(fstatSync(fd).dev, fd);
+  return [...byDevice.values()];
+}

@@ -1,0 +1,212 @@
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import type { Entry } from '../core/entry.ts';
+import type { Reason } from '../core/failure.ts';
+import { nameOf, type ReplicaPath } from '../core/path.ts';
+import { Directories } from '../files/confined.ts';
+import { Manifest } from '../files/manifest.ts';
+import type { EntryCache } from '../files/observation.ts';
+import { observe } from '../files/observe.ts';
+import { scan } from '../files/scan.ts';
+import { inChunks } from '../wire/chunks.ts';
+import type { Connection } from '../wire/connection.ts';
+import { maxBodyBytes } from '../wire/frame.ts';
+import type { FromActive, FromPassive } from '../wire/message.ts';
+import { failureOf } from './apply.ts';
+import type { PassiveNode, PeerMemory } from './node.ts';
+
+type Question = Extract<FromActive, { t: 'manifest' | 'directories' | 'agreed' | 'look' | 'fetch' }>;
+type Manifested = {
+  readonly manifest: Manifest;
+  readonly theirs: Map<ReplicaPath, string>;
+  readonly except: Set<ReplicaPath>;
+};
+
+/** Answers questions about this node's tree, for paths of its own watchlists only. Changes nothing on disk. */
+export class Inspector {
+  readonly #node: PassiveNode;
+  readonly #connection: Connection<FromActive, FromPassive>;
+  readonly #memory: PeerMemory;
+  #manifested: { readonly id: number; readonly ready: Promise<Manifested> } | undefined;
+
+  constructor(node: PassiveNode, connection: Connection<FromActive, FromPassive>, memory: PeerMemory) {
+    this.#node = node;
+    this.#connection = connection;
+    this.#memory = memory;
+  }
+
+  handle(question: Question): void {
+    this.#answer(question).catch((error: unknown) => {
+      this.#connection.destroy(
+        `a question about the tree failed: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    });
+  }
+
+  async #answer(question: Question): Promise<void> {
+    switch (question.t) {
+      case 'manifest': {
+        const ready = this.#scan(question);
+        this.#manifested = { id: question.id, ready };
+        const { manifest } = await ready;
+        this.#connection.send({
+          t: 'manifest',
+          id: question.id,
+          digest: manifest.digest(),
+          paths: manifest.entries.size,
+        });
+        return;
+      }
+      case 'directories': {
+        const manifested = await this.#current(question.id);
+        for (const [path, digest] of question.rows) manifested.theirs.set(path, digest);
+        if (question.last) await this.#sendDifferences(question.id, manifested);
+        return;
+      }
+      case 'agreed': {
+        const manifested = await this.#current(question.id);
+        for (const path of question.except) manifested.except.add(path);
+        if (question.last) this.#rememberAgreed(manifested);
+        this.#connection.send({ t: 'done', id: question.id });
+        return;
+      }
+      case 'look':
+        return this.#look(question.id, question.paths);
+      case 'fetch':
+        return this.#fetch(question.id, question.path);
+    }
+  }
+
+  async #scan(question: { fresh: boolean; mtime: boolean }): Promise<Manifested> {
+    const { root, watchlists, cache } = this.#node;
+    const manifest = new Manifest({ mtime: question.mtime });
+    const reading = question.fresh ? writeOnly(cache) : cache;
+    const limits = { maxFileSizeBytes: Number.MAX_SAFE_INTEGER };
+    for await (const { path, observation } of scan({ root, watchlists, cache: reading, ...limits })) {
+      manifest.add(path, observation);
+    }
+    cache.commit();
+    return { manifest, theirs: new Map(), except: new Set() };
+  }
+
+  #current(id: number): Promise<Manifested> {
+    if (this.#manifested === undefined || this.#manifested.id !== id) {
+      throw new Error('a question about a manifest that was not asked for');
+    }
+    return this.#manifested.ready;
+  }
+
+  async #sendDifferences(id: number, { manifest, theirs }: Manifested): Promise<void> {
+    const mine = new Map(manifest.directories());
+    const differing = [...new Set([...mine.keys(), ...theirs.keys()])].filter(
+      (path) => mine.get(path) !== theirs.get(path),
+    );
+    const rows = differing.flatMap((path) =>
+      manifest.childrenOf(path).map((child): [ReplicaPath, Entry] => [child, manifest.get(child)]),
+    );
+    for (const part of inChunks(differing)) {
+      this.#connection.send({
+        t: 'entries',
+        id,
+        directories: part.rows,
+        rows: [],
+        problems: [],
+        last: false,
+      });
+      await this.#connection.writable();
+    }
+    for (const part of inChunks(rows)) {
+      this.#connection.send({
+        t: 'entries',
+        id,
+        directories: [],
+        rows: part.rows,
+        problems: [],
+        last: false,
+      });
+      await this.#connection.writable();
+    }
+    const problems = [...manifest.problems].map(([path, failure]): [string, Reason, string] => [
+      path,
+      failure.reason,
+      failure.detail,
+    ]);
+    for (const part of inChunks(problems)) {
+      this.#connection.send({
+        t: 'entries',
+        id,
+        directories: [],
+        rows: [],
+        problems: part.rows,
+        last: part.last,
+      });
+    }
+  }
+
+  #rememberAgreed({ manifest, except }: Manifested): void {
+    for (const [path, entry] of manifest.entries) if (!except.has(path)) this.#memory.record(path, entry);
+    this.#memory.commit();
+  }
+
+  #look(id: number, paths: readonly ReplicaPath[]): void {
+    using directories = new Directories(this.#node.root);
+    const rows: [ReplicaPath, Entry][] = [];
+    const problems: [string, Reason, string][] = [];
+    for (const path of paths) {
+      if (!this.#node.watchlists.includes(path)) {
+        problems.push([path, 'outside-watchlist', 'this node’s own watchlists do not include it']);
+        continue;
+      }
+      const seen = observe({
+        directories,
+        path,
+        maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
+        checkWriters: false,
+      });
+      if (seen.kind === 'entry') rows.push([path, seen.entry]);
+      else {
+        const failure = failureOf(seen);
+        problems.push([path, failure.reason, failure.detail]);
+      }
+    }
+    this.#connection.send({ t: 'entries', id, directories: [], rows, problems, last: true });
+  }
+
+  async #fetch(id: number, path: ReplicaPath): Promise<void> {
+    using directories = new Directories(this.#node.root);
+    const parent = directories.parentOf(path);
+    const fd =
+      this.#node.watchlists.includes(path) && parent.ok ? openRegular(parent.child(nameOf(path))) : undefined;
+    if (fd === undefined) return this.#connection.send({ t: 'content', id, found: false, last: true });
+    try {
+      for (;;) {
+        const chunk = Buffer.allocUnsafe(maxBodyBytes);
+        const size = readSync(fd, chunk);
+        const last = size < chunk.byteLength;
+        this.#connection.send({ t: 'content', id, found: true, last }, chunk.subarray(0, size));
+        if (last) return;
+        await this.#connection.writable();
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** A cache that is filled but not asked: `--full` reads every file again. */
+function writeOnly(cache: EntryCache): EntryCache {
+  return {
+    get: () => undefined,
+    set: (path, stamp, entry) => cache.set(path, stamp, entry),
+    delete: (path) => cache.delete(path),
+  };
+}
+
+function openRegular(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ELOOP' || code === 'EACCES' || code === 'ENXIO') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,35 @@
+import type { Entry } from '../core/entry.ts';
+import type { PathFailure } from '../core/failure.ts';
+import type { Staged, StagedFile } from '../files/place.ts';
+import type { AckResult, PushMessage } from '../wire/message.ts';
+
+/** One admitted push on its way through a batch. */
+export type Operation =
+  /** Nothing left to do: the answer is known. */
+  | { readonly kind: 'answered'; readonly push: PushMessage; readonly result: AckResult }
+  /** Chunks of a large file are still coming. */
+  | {
+      readonly kind: 'receiving';
+      readonly push: PushMessage;
+      readonly replaces: Entry;
+      readonly file: StagedFile;
+    }
+  /** Complete under its temporary name. */
+  | {
+      readonly kind: 'staged';
+      readonly push: PushMessage;
+      readonly replaces: Entry;
+      readonly staged: Staged;
+      readonly parentFd: number;
+    }
+  | {
+      readonly kind: 'remove';
+      readonly push: PushMessage;
+      readonly replaces: Entry;
+      readonly names: Staged;
+      readonly parentFd: number;
+    };
+
+export function refused(failure: PathFailure): AckResult {
+  return { kind: 'refused', reason: failure.reason, detail: failure.detail, epoch: 0 };
+}

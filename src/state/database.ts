@@ -1,0 +1,266 @@
+import { chmodSync, closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { Failure } from '../core/failure.ts';
+import { ensurePrivateFolder } from './private-folder.ts';
+import { sqliteCode, sqliteFailure } from './sqlite-failure.ts';
+
+/** How long a statement waits for another process that writes, milliseconds. */
+const busyTimeoutMs = 5000;
+
+/**
+ * The schema, one step a version: `PRAGMA user_version` counts the steps taken. Steps are only ever
+ * added, so that any older file can be brought up to date.
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE ledger (
+    peer TEXT NOT NULL,
+    path TEXT NOT NULL,
+    -- NULL: forgotten on purpose; kept a while so that other processes learn of it.
+    entry TEXT,
+    present INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    PRIMARY KEY (peer, path)
+  ) WITHOUT ROWID;
+  CREATE INDEX ledger_batch ON ledger (peer, batch);
+  CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  INSERT INTO counter VALUES ('batch', 0), ('epoch', 0), ('settled', 0);
+  CREATE TABLE seen (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, entry TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE seat (one INTEGER PRIMARY KEY CHECK (one = 1), role TEXT NOT NULL, epoch INTEGER NOT NULL);
+  CREATE TABLE switch (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    reason TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    until INTEGER
+  );
+  CREATE TABLE version (
+    id TEXT PRIMARY KEY,
+    path TEXT NOT NULL,
+    entry TEXT NOT NULL,
+    object TEXT,
+    size INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    number INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX version_path ON version (path, number);
+  CREATE INDEX version_object ON version (object);
+  CREATE TABLE conflict (
+    peer TEXT NOT NULL,
+    path TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    active TEXT NOT NULL,
+    passive TEXT NOT NULL,
+    agreed TEXT,
+    PRIMARY KEY (peer, path)
+  ) WITHOUT ROWID;
+  `,
+];
+
+/** Told of a row that is not what this program writes. It is treated as if it were not there. */
+export type OnDamaged = (about: {
+  readonly table: string;
+  readonly key: string;
+  readonly detail: string;
+}) => void;
+
+/**
+ * The state file `<state>/state.db`: SQLite in WAL mode, shared by the daemon, the sessions that
+ * receive and the command line. All access goes through `read`, `write` and `durably`, which turn SQLite's
+ * errors into Failures.
+ *
+ * Commits are atomic against a crash of the process. Against a power cut only `durably` is: with
+ * `synchronous=NORMAL` the last commits may be lost, never torn. For the ledger that costs a second look
+ * at some paths; the seat, the switch and kept versions must not go back, so they are written durably.
+ */
+export class Database implements Disposable {
+  readonly folder: string;
+  readonly #sql: DatabaseSync;
+  readonly #dataVersion: StatementSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #ownWrites = 0;
+  #depth = 0;
+
+  /** Use openDatabase. */
+  constructor(folder: string, sql: DatabaseSync) {
+    this.folder = folder;
+    this.#sql = sql;
+    this.#dataVersion = sql.prepare('PRAGMA data_version');
+  }
+
+  /** The prepared statement of this text, prepared once. */
+  statement(text: string): StatementSync {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const prepared = this.#sql.prepare(text);
+    this.#statements.set(text, prepared);
+    return prepared;
+  }
+
+  /** Runs statements that only read. Throws Failure `state-corrupt`, `state-full`, `state-busy` or `state-io`. */
+  read<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw sqliteFailure(error, this.folder);
+    }
+  }
+
+  /**
+   * Runs the work in one transaction that takes the write lock first, so that what it reads stays true
+   * until it commits. Inside another `write` it joins that one. Throws as `read`; nothing is written then.
+   */
+  write<T>(work: () => T): T {
+    if (this.#depth > 0) return work();
+    return this.read(() => this.#transaction(work));
+  }
+
+  /**
+   * As `write`, and the commit, with all that was committed before, survives a power cut: under
+   * `synchronous=FULL` a commit syncs the write-ahead log, which also holds all earlier commits that are
+   * not in the main file yet. The setting belongs to the connection and may change between transactions.
+   */
+  durably<T>(work: () => T): T {
+    if (this.#depth > 0) throw new Error('a durable write cannot be part of another transaction');
+    return this.read(() => {
+      this.#sql.exec('PRAGMA synchronous=FULL');
+      try {
+        return this.#transaction(work);
+      } finally {
+        this.#sql.exec('PRAGMA synchronous=NORMAL');
+      }
+    });
+  }
+
+  /** Makes all that was committed so far survive a power cut. */
+  settle(): void {
+    this.durably(() => this.statement("UPDATE counter SET value = value + 1 WHERE name = 'settled'").run());
+  }
+
+  /** A text that changes whenever any process, this one included, committed something. A few microseconds. */
+  version(): string {
+    return `${this.#othersVersion()}.${this.#ownWrites}`;
+  }
+
+  /** As version(), of other processes and connections only. */
+  othersVersion(): number {
+    return this.#othersVersion();
+  }
+
+  /** What SQLite finds wrong with the file; empty when it is sound. Reads the whole file. */
+  check(): string[] {
+    try {
+      const found = this.#sql.prepare('PRAGMA quick_check').all();
+      return found.map((row) => String(Object.values(row)[0])).filter((text) => text !== 'ok');
+    } catch (error) {
+      return [error instanceof Error ? error.message : String(error)];
+    }
+  }
+
+  close(): void {
+    if (this.#sql.isOpen) this.#sql.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #othersVersion(): number {
+    return this.read(() => Number(this.#dataVersion.get()?.['data_version']));
+  }
+
+  #transaction<T>(work: () => T): T {
+    this.#sql.exec('BEGIN IMMEDIATE');
+    this.#depth += 1;
+    try {
+      const result = work();
+      this.#sql.exec('COMMIT');
+      this.#ownWrites += 1;
+      return result;
+    } catch (error) {
+      // A failed COMMIT on a full disk may have rolled back already.
+      if (this.#sql.isTransaction) this.#sql.exec('ROLLBACK');
+      throw error;
+    } finally {
+      this.#depth -= 1;
+    }
+  }
+}
+
+/**
+ * Opens, creates or brings up to date `<stateFolder>/state.db` (0600, in a folder of 0700 that is created
+ * when it is missing). Throws Failure `state-unsafe`, `state-newer`, `state-corrupt`, `state-full`,
+ * `state-busy` or `state-io`.
+ */
+export function openDatabase(stateFolder: string): Database {
+  ensurePrivateFolder(stateFolder, 'state');
+  const file = join(stateFolder, 'state.db');
+  let sql: DatabaseSync | undefined;
+  try {
+    // SQLite gives its -wal and -shm files the mode of the main file.
+    closeSync(openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+    chmodSync(file, 0o600);
+    sql = new DatabaseSync(file, { timeout: busyTimeoutMs });
+    const opened = sql;
+    patiently(() => opened.exec('PRAGMA journal_mode=WAL'));
+    opened.exec('PRAGMA synchronous=NORMAL');
+    patiently(() => migrate(opened, file));
+    return new Database(stateFolder, opened);
+  } catch (error) {
+    if (sql?.isOpen) sql.close();
+    throw sqliteFailure(error, stateFolder);
+  }
+}
+
+function migrate(sql: DatabaseSync, file: string): void {
+  if (schemaVersion(sql) === migrations.length) return;
+  sql.exec('BEGIN IMMEDIATE');
+  try {
+    // Another process may have migrated while this one waited for the lock.
+    const from = schemaVersion(sql);
+    if (from > migrations.length) throw newerState(file, from);
+    for (const step of migrations.slice(from)) sql.exec(step);
+    sql.exec(`PRAGMA user_version=${migrations.length}`);
+    sql.exec('COMMIT');
+  } finally {
+    if (sql.isTransaction) sql.exec('ROLLBACK');
+  }
+}
+
+function newerState(file: string, found: number): Failure {
+  return new Failure({
+    code: 'state-newer',
+    exit: 'usage',
+    message: `expected ${file} with schema ${migrations.length} or older, found schema ${found}`,
+    hint: 'a newer bm-confsync wrote it: install that version again, or move the file aside and run `bm-confsync resync`',
+  });
+}
+
+function schemaVersion(sql: DatabaseSync): number {
+  return Number(sql.prepare('PRAGMA user_version').get()?.['user_version']);
+}
+
+/**
+ * Repeats what finds the file locked. SQLite's own waiting does not cover the change to WAL nor the
+ * recovery after a crash, which several processes may begin at the same moment.
+ */
+function patiently(work: () => void): void {
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      work();
+      return;
+    } catch (error) {
+      if (sqliteCode(error) !== 5 || attempt >= 50) throw error;
+      Atomics.wait(cell, 0, 0, 20);
+    }
+  }
+}

@@ -1,0 +1,237 @@
+import type { Entry } from '../core/entry.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import type { Database, OnDamaged } from './database.ts';
+import { countColumn, entryColumn, pathColumn } from './rows.ts';
+
+/** How long an agreed absence is remembered, milliseconds. */
+const tombstoneMs = 30 * 24 * 3600 * 1000;
+
+export type LedgerOptions = {
+  /** The node that the entries are agreed with. */
+  readonly peer: string;
+  /** `memory` loads all at once, for the daemon; `direct` reads rows when asked, for a short session. */
+  readonly mode: 'memory' | 'direct';
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly onDamaged?: OnDamaged;
+};
+
+/** null: forgotten on purpose, to be taken for never agreed. */
+type Remembered = Entry | null;
+
+/**
+ * The agreed entries with one peer. `undefined` means never agreed; the entry `absent` means agreed to be
+ * gone, which is remembered for 30 days and then pruned. `record` and `forget` are seen by `get` at once
+ * and reach the disk with `commit`; a crash before it costs a second look at those paths.
+ *
+ * Several processes may use the ledger of one peer. In memory mode `refresh` brings in what others committed.
+ */
+export class Ledger {
+  readonly peer: string;
+  readonly #database: Database;
+  readonly #options: LedgerOptions;
+  readonly #pending = new Map<ReplicaPath, Remembered>();
+  readonly #memory: Map<ReplicaPath, Remembered> | undefined;
+  #present = 0;
+  #seenVersion = -1;
+  #seenBatch = -1;
+
+  /** Throws the Failures of Database.read. */
+  constructor(database: Database, options: LedgerOptions) {
+    this.peer = options.peer;
+    this.#database = database;
+    this.#options = options;
+    if (options.mode === 'memory') {
+      this.#memory = new Map();
+      this.refresh();
+    }
+  }
+
+  /** The agreed entry; undefined where the nodes never agreed. */
+  get(path: ReplicaPath): Entry | undefined {
+    return this.#remembered(path) ?? undefined;
+  }
+
+  /** Whether there is an agreement about the path, be it that nothing is there. */
+  known(path: ReplicaPath): boolean {
+    return this.get(path) !== undefined;
+  }
+
+  /** Notes that both nodes hold this entry. */
+  record(path: ReplicaPath, entry: Entry): void {
+    this.#note(path, entry);
+  }
+
+  /** Notes that nothing is agreed about the path any more, as when it left the watchlist. */
+  forget(path: ReplicaPath): void {
+    this.#note(path, null);
+  }
+
+  /** How many records wait for `commit`. */
+  get uncommitted(): number {
+    return this.#pending.size;
+  }
+
+  /** Writes all records in one transaction. On a Failure they stay and the next commit tries again. */
+  commit(): void {
+    if (this.#pending.size === 0) return;
+    const at = this.#options.now();
+    this.#database.write(() => {
+      const batch = this.#nextBatch();
+      const upsert = this.#database.statement(
+        `INSERT INTO ledger (peer, path, entry, present, at, batch) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (peer, path) DO UPDATE SET
+           entry = excluded.entry, present = excluded.present, at = excluded.at, batch = excluded.batch`,
+      );
+      for (const [path, entry] of this.#pending) {
+        const text = entry === null ? null : JSON.stringify(entry);
+        upsert.run(this.peer, path, text, isPresent(entry) ? 1 : 0, at, batch);
+      }
+    });
+    this.#pending.clear();
+  }
+
+  /** Agreed paths at or below `path` where something is. In no order. */
+  below(path: ReplicaPath): ReplicaPath[] {
+    const found = new Set<ReplicaPath>();
+    for (const row of this.#rowsBelow(path)) {
+      const known = pathColumn(row['path']);
+      if (known !== undefined) found.add(known);
+    }
+    for (const [pending, entry] of this.#pending) {
+      if (!atOrBelow(pending, path)) continue;
+      if (isPresent(entry)) found.add(pending);
+      else found.delete(pending);
+    }
+    return [...found];
+  }
+
+  /** How many agreed paths hold something. */
+  get size(): number {
+    if (this.#memory !== undefined) return this.#present;
+    const statement = this.#database.statement(
+      'SELECT count(*) AS n FROM ledger WHERE peer = ? AND present = 1',
+    );
+    let count = this.#database.read(() => countColumn(statement.get(this.peer)?.['n']) ?? 0);
+    for (const [path, entry] of this.#pending) {
+      count += Number(isPresent(entry)) - Number(isPresent(this.#stored(path)));
+    }
+    return count;
+  }
+
+  /** All agreements, those on an absence included, as they are now; records made meanwhile do not show. */
+  entries(): [ReplicaPath, Entry][] {
+    const all = new Map(this.#memory ?? this.#loadSince(-1));
+    for (const [path, entry] of this.#pending) all.set(path, entry);
+    const known: [ReplicaPath, Entry][] = [];
+    for (const [path, entry] of all) if (entry !== null) known.push([path, entry]);
+    return known;
+  }
+
+  /**
+   * In memory mode, takes over what other processes committed since, and answers how many paths that were.
+   * Records of this process that are not committed yet stay as they are. A few microseconds when nothing changed.
+   */
+  refresh(): number {
+    const memory = this.#memory;
+    if (memory === undefined) return 0;
+    const version = this.#database.othersVersion();
+    if (version === this.#seenVersion) return 0;
+    const changed = this.#loadSince(this.#seenBatch);
+    for (const [path, entry] of changed) if (!this.#pending.has(path)) this.#put(memory, path, entry);
+    this.#seenVersion = version;
+    return changed.size;
+  }
+
+  /** Drops what was agreed to be gone, or was forgotten, more than 30 days ago. Answers how many rows. */
+  prune(): number {
+    const before = this.#options.now() - tombstoneMs;
+    const statement = this.#database.statement(
+      'DELETE FROM ledger WHERE peer = ? AND present = 0 AND at < ?',
+    );
+    // Other processes keep such an absence in memory until they start again, which changes no decision.
+    return this.#database.write(() => Number(statement.run(this.peer, before).changes));
+  }
+
+  #note(path: ReplicaPath, entry: Remembered): void {
+    this.#pending.set(path, entry);
+    if (this.#memory !== undefined) this.#put(this.#memory, path, entry);
+  }
+
+  #put(memory: Map<ReplicaPath, Remembered>, path: ReplicaPath, entry: Remembered): void {
+    this.#present += Number(isPresent(entry)) - Number(isPresent(memory.get(path)));
+    memory.set(path, entry);
+  }
+
+  #remembered(path: ReplicaPath): Remembered | undefined {
+    if (this.#memory !== undefined) return this.#memory.get(path);
+    const pending = this.#pending.get(path);
+    return pending === undefined ? this.#stored(path) : pending;
+  }
+
+  #stored(path: ReplicaPath): Remembered | undefined {
+    const statement = this.#database.statement('SELECT entry FROM ledger WHERE peer = ? AND path = ?');
+    const row = this.#database.read(() => statement.get(this.peer, path));
+    return row === undefined ? undefined : this.#entryOf(path, row['entry']);
+  }
+
+  #rowsBelow(path: ReplicaPath): Record<string, unknown>[] {
+    if (path === '/') {
+      const all = this.#database.statement('SELECT path FROM ledger WHERE peer = ? AND present = 1');
+      return this.#database.read(() => all.all(this.peer));
+    }
+    // Two searches of the key: with an OR in one, SQLite reads all rows of the peer.
+    const range = this.#database.statement(
+      `SELECT path FROM ledger WHERE peer = ?1 AND path = ?2 AND present = 1
+       UNION ALL SELECT path FROM ledger WHERE peer = ?1 AND path > ?3 AND path < ?4 AND present = 1`,
+    );
+    // `0` is the character after `/`, so the range holds what begins with `path/`.
+    return this.#database.read(() => range.all(this.peer, path, `${path}/`, `${path}0`));
+  }
+
+  /** Rows of batches after `batch`; remembers the newest batch in memory mode. */
+  #loadSince(batch: number): Map<ReplicaPath, Remembered> {
+    const columns = 'SELECT path, entry, batch FROM ledger WHERE peer = ?';
+    // All of them in the order of the key; a few by the index of batches.
+    const all = batch < 0;
+    const statement = this.#database.statement(all ? columns : `${columns} AND batch > ?`);
+    const values = all ? [this.peer] : [this.peer, batch];
+    const loaded = new Map<ReplicaPath, Remembered>();
+    this.#database.read(() => {
+      for (const row of statement.iterate(...values)) {
+        this.#seenBatch = Math.max(this.#seenBatch, countColumn(row['batch']) ?? -1);
+        const path = pathColumn(row['path']);
+        if (path === undefined) this.#damaged(String(row['path']), 'not a path');
+        else loaded.set(path, this.#entryOf(path, row['entry']) ?? null);
+      }
+    });
+    return loaded;
+  }
+
+  #entryOf(path: ReplicaPath, column: unknown): Remembered | undefined {
+    if (column === null) return null;
+    const entry = entryColumn(column);
+    if (entry === undefined) this.#damaged(path, 'not an entry');
+    return entry;
+  }
+
+  #damaged(key: string, detail: string): void {
+    this.#options.onDamaged?.({ table: 'ledger', key, detail });
+  }
+
+  /** Grows with each commit of any process, in the order of the commits: they hold the write lock. */
+  #nextBatch(): number {
+    const statement = this.#database.statement(
+      "UPDATE counter SET value = value + 1 WHERE name = 'batch' RETURNING value",
+    );
+    return countColumn(statement.get()?.['value']) ?? 0;
+  }
+}
+
+function isPresent(entry: Remembered | undefined): boolean {
+  return entry !== undefined && entry !== null && entry.kind !== 'absent';
+}
+
+function atOrBelow(path: ReplicaPath, top: ReplicaPath): boolean {
+  return path === top || top === '/' || path.startsWith(`${top}/`);
+}

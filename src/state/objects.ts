@@ -1,0 +1,259 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const chunkBytes = 1024 * 1024;
+/** An object without a version is what a crash between two steps left; after this long nobody is in between. */
+const orphanMs = 3600 * 1000;
+
+/** A content on its way into the store: a whole file, named `at`, that `place` renames. */
+export type Staged = {
+  readonly digest: string;
+  readonly size: number;
+  /** Full path of the file to be renamed into the store. */
+  readonly at: string;
+  readonly fd: number;
+  /** Full path of a source that was copied, to be unlinked once the version is recorded. */
+  readonly consume: string | undefined;
+};
+
+export type ObjectsRemoved = { objects: number; bytes: number };
+
+/**
+ * Contents by their SHA-256, in `<state>/objects/ab/cdef...`; files 0600, folders 0700. An object is
+ * durable before anything refers to it.
+ */
+export class ObjectStore {
+  readonly folder: string;
+
+  constructor(stateFolder: string) {
+    this.folder = join(stateFolder, 'objects');
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+  }
+
+  /**
+   * Prepares a regular file to be taken over: as it is when it lies on the same file system and has no
+   * other name, else as a copy. A process that still has the file open writes on into what was taken over,
+   * so nothing of it is lost; `open` notices. Throws the errors of the file system, ELOOP for a symlink.
+   */
+  stageFile(from: string): Staged {
+    const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const found = fstatSync(source);
+      if (!found.isFile()) throw new Error(`expected a regular file to keep, found another type at ${from}`);
+      if (found.nlink !== 1 || found.dev !== statSync(this.folder).dev) return this.#stageCopy(source, from);
+      const { digest, size } = digestOf(source);
+      // From here on only the store's owner may open it; the former mode is in the version's entry.
+      fchmodSync(source, 0o600);
+      return { digest, size, at: from, fd: source, consume: undefined };
+    } catch (error) {
+      closeSync(source);
+      throw error;
+    }
+  }
+
+  /** Prepares bytes. */
+  stageContent(content: Uint8Array): Staged {
+    const { at, fd } = this.#temporary();
+    writeAll(fd, content);
+    const digest = createHash('sha256').update(content).digest('hex');
+    return { digest, size: content.length, at, fd, consume: undefined };
+  }
+
+  /**
+   * Puts a staged content in its place and makes it durable, unless the same bytes are there. Within the write
+   * lock of the database, so that `removeOrphans` of another process cannot come between.
+   */
+  place(staged: Staged, options: { readonly sync: boolean }): void {
+    const to = this.pathOf(staged.digest);
+    if (this.#holds(to, staged.digest)) {
+      unlinkSync(staged.at);
+      return;
+    }
+    mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+    if (options.sync) fsyncSync(staged.fd);
+    this.#rename(staged, to);
+    if (options.sync) this.sync(staged.digest);
+  }
+
+  /**
+   * Undoes a staging whose version could not be recorded: a copy goes, and a file that was already taken over
+   * gets its former name back (as a second name of the object, which counts as an orphan then).
+   */
+  abandon(staged: Staged): void {
+    if (staged.at.startsWith(`${this.folder}/`)) {
+      removeIfThere(staged.at);
+      return;
+    }
+    try {
+      linkSync(this.pathOf(staged.digest), staged.at);
+    } catch (error) {
+      // EEXIST, ENOENT: it was never taken over. EXDEV: it was copied in, and the copy is all there is.
+      if (!['EEXIST', 'ENOENT', 'EXDEV'].some((code) => isCode(error, code))) throw error;
+    }
+  }
+
+  /** Makes an object, and its name, durable. */
+  sync(digest: string): void {
+    const path = this.pathOf(digest);
+    for (const name of [path, dirname(path), this.folder]) {
+      const fd = openSync(name, constants.O_RDONLY);
+      fsyncSync(fd);
+      closeSync(fd);
+    }
+  }
+
+  /**
+   * Opens an object for reading, at its beginning; the caller closes it. `damaged`: its bytes are not those of the
+   * digest, as when a process wrote on into a file that was taken over. They may still be what is wanted.
+   */
+  open(
+    digest: string,
+  ): { readonly kind: 'intact' | 'damaged'; readonly fd: number } | { readonly kind: 'missing' } {
+    let fd: number;
+    try {
+      fd = openSync(this.pathOf(digest), constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return { kind: 'missing' };
+      throw error;
+    }
+    return { kind: digestOf(fd).digest === digest ? 'intact' : 'damaged', fd };
+  }
+
+  /**
+   * Removes objects for which `isOrphan` says so; it is also told whether anybody touched the object in the last
+   * hour. Within the write lock. Copies that a crash left go after an hour.
+   */
+  removeOrphans(isOrphan: (digest: string, fresh: boolean) => boolean, now: number): ObjectsRemoved {
+    const removed = { objects: 0, bytes: 0 };
+    for (const shelf of readdirSync(this.folder)) {
+      const path = join(this.folder, shelf);
+      if (shelf.length !== 2) {
+        removeObject(path, removed, (fresh) => !fresh, now);
+        continue;
+      }
+      for (const name of readdirSync(path)) {
+        removeObject(join(path, name), removed, (fresh) => isOrphan(`${shelf}${name}`, fresh), now);
+      }
+    }
+    return removed;
+  }
+
+  /** Full path of an object. */
+  pathOf(digest: string): string {
+    return join(this.folder, digest.slice(0, 2), digest.slice(2));
+  }
+
+  /** Whether the very bytes are there. Touched, so that they count as fresh even if nothing refers to them yet. */
+  #holds(path: string, digest: string): boolean {
+    const found = this.open(digest);
+    if (found.kind === 'missing') return false;
+    closeSync(found.fd);
+    // Bytes that a late writer left under a wrong digest give way to those that belong there.
+    if (found.kind === 'damaged') return false;
+    const now = new Date();
+    utimesSync(path, now, now);
+    return true;
+  }
+
+  #rename(staged: Staged, to: string): void {
+    try {
+      renameSync(staged.at, to);
+    } catch (error) {
+      // Two mounts of one file system have the same device number, and still no rename leads across.
+      if (!isCode(error, 'EXDEV')) throw error;
+      const copy = this.#stageCopy(staged.fd, undefined);
+      fsyncSync(copy.fd);
+      closeSync(copy.fd);
+      renameSync(copy.at, to);
+      unlinkSync(staged.at);
+    }
+  }
+
+  #stageCopy(source: number, from: string | undefined): Staged {
+    const { at, fd } = this.#temporary();
+    try {
+      const { digest, size } = digestOf(source, (chunk) => writeAll(fd, chunk));
+      if (from !== undefined) closeSync(source);
+      return { digest, size, at, fd, consume: from };
+    } catch (error) {
+      closeSync(fd);
+      removeIfThere(at);
+      throw error;
+    }
+  }
+
+  #temporary(): { at: string; fd: number } {
+    const at = join(this.folder, `copy-${randomBytes(6).toString('hex')}`);
+    const fd = openSync(
+      at,
+      constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o600,
+    );
+    return { at, fd };
+  }
+}
+
+function removeObject(
+  path: string,
+  removed: ObjectsRemoved,
+  isOrphan: (fresh: boolean) => boolean,
+  now: number,
+): void {
+  const found = statSync(path);
+  // ctime, since a file that was renamed into the store keeps the mtime it had.
+  if (!found.isFile() || !isOrphan(now - found.ctimeMs < orphanMs)) return;
+  unlinkSync(path);
+  removed.objects += 1;
+  removed.bytes += found.size;
+}
+
+/** Reads from the beginning with explicit positions, so that the offset of the descriptor does not move. */
+function digestOf(
+  fd: number,
+  each: (chunk: Uint8Array) => void = () => undefined,
+): { digest: string; size: number } {
+  const hash = createHash('sha256');
+  const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, fstatSync(fd).size + 1));
+  let size = 0;
+  for (;;) {
+    const count = readSync(fd, buffer, 0, buffer.length, size);
+    if (count === 0) return { digest: hash.digest('hex'), size };
+    const chunk = buffer.subarray(0, count);
+    hash.update(chunk);
+    each(chunk);
+    size += count;
+  }
+}
+
+function writeAll(fd: number, content: Uint8Array): void {
+  for (let done = 0; done < content.length; ) done += writeSync(fd, content, done);
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error;
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

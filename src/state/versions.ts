@@ -1,0 +1,296 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, unlinkSync } from 'node:fs';
+import type { Entry, FileEntry } from '../core/entry.ts';
+import { Failure } from '../core/failure.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import type { Database, OnDamaged } from './database.ts';
+import { ObjectStore, type Staged } from './objects.ts';
+import { countColumn, entryColumn, pathColumn, textColumn, wordColumn } from './rows.ts';
+
+const reasons = ['overwritten', 'removed', 'refused', 'interrupted'] as const;
+
+/** Why a content was kept. */
+export type VersionReason = (typeof reasons)[number];
+
+type About = {
+  readonly path: ReplicaPath;
+  /** The sender's epoch. */
+  readonly epoch: number;
+  readonly reason: VersionReason;
+  readonly peer: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Makes nothing durable yet: the caller does it for many at once with `settle`. Default false. */
+  readonly batch?: boolean;
+};
+
+/** What was at a path before it was overwritten, removed or refused. */
+export type Version = {
+  /** Ten hexadecimal digits. */
+  readonly id: string;
+  readonly path: ReplicaPath;
+  readonly entry: Entry;
+  readonly epoch: number;
+  readonly reason: VersionReason;
+  readonly peer: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+};
+
+/** `count`: versions of one path. `totalBytes`: of all kept contents together, each counted once. */
+export type Retention = { readonly count: number; readonly maxAgeMs: number; readonly totalBytes: number };
+
+export type Pruned = { readonly versions: number; readonly objects: number; readonly bytes: number };
+
+type Row = { id: string; path: string; object: string | null; size: number; at: number };
+
+/**
+ * Keeps what replication displaced: a row a version, and the content by its digest. The content is durable before
+ * its row is, so that a crash leaves at most a content without a row, which `prune` removes after an hour.
+ */
+export class VersionStore {
+  readonly #database: Database;
+  readonly #objects: ObjectStore;
+  readonly #onDamaged: OnDamaged | undefined;
+  readonly #unsettled = new Set<string>();
+
+  constructor(database: Database, onDamaged?: OnDamaged) {
+    this.#database = database;
+    this.#objects = new ObjectStore(database.folder);
+    this.#onDamaged = onDamaged;
+  }
+
+  /**
+   * Takes over a displaced regular file, which is gone from `from` (full path, may lead through
+   * `/proc/self/fd`) afterwards, and answers the id. The bytes decide: where they are not those of the entry, the
+   * version's entry gets their digest and size. On an error the file is still at `from` or safely kept.
+   */
+  adopt(options: About & { readonly from: string; readonly entry: FileEntry }): string {
+    const staged = this.#objects.stageFile(options.from);
+    return this.#keepStaged(options, options.entry, staged);
+  }
+
+  /** Keeps a content that never reached the disk, as one that was refused. Answers the id. */
+  keep(options: About & { readonly content: Uint8Array; readonly entry: FileEntry }): string {
+    const staged = this.#objects.stageContent(options.content);
+    return this.#keepStaged(options, options.entry, staged);
+  }
+
+  /** Keeps an entry that has no content: a symlink, a directory. Answers the id. */
+  adoptEntry(options: About & { readonly entry: Exclude<Entry, FileEntry> }): string {
+    return this.#commit(options, () => this.#insert(options, options.entry, undefined));
+  }
+
+  /**
+   * Makes all versions that were kept with `batch` survive a power cut. `syncFileSystem` syncs the whole file system of
+   * the state folder, which is quicker for many; without it each content is synced.
+   */
+  settle(syncFileSystem?: () => void): void {
+    if (syncFileSystem !== undefined) syncFileSystem();
+    else for (const digest of this.#unsettled) this.#objects.sync(digest);
+    this.#unsettled.clear();
+    this.#database.settle();
+  }
+
+  /** The versions of a path, newest first. */
+  list(path: ReplicaPath): Version[] {
+    const statement = this.#database.statement('SELECT * FROM version WHERE path = ? ORDER BY number DESC');
+    const rows = this.#database.read(() => statement.all(path));
+    return rows.map((row) => this.#versionOf(row)).filter((version) => version !== undefined);
+  }
+
+  get(id: string): Version | undefined {
+    const row = this.#rowOf(id);
+    return row === undefined ? undefined : this.#versionOf(row);
+  }
+
+  /**
+   * A version and its content: `openContent` answers a descriptor at the beginning of the bytes, which the caller
+   * closes. Throws Failure `no-such-version`; `openContent` throws Failure `version-damaged` when the bytes
+   * are gone or changed, or the version is no file.
+   */
+  read(id: string): Version & { openContent(): number } {
+    const row = this.#rowOf(id);
+    const version = row === undefined ? undefined : this.#versionOf(row);
+    if (version === undefined) {
+      throw new Failure({
+        code: 'no-such-version',
+        exit: 'usage',
+        message: `expected the id of a kept version, found ${JSON.stringify(id)}`,
+        hint: 'see `bm-confsync history PATH` for the ids',
+      });
+    }
+    return { ...version, openContent: () => this.#openContent(version) };
+  }
+
+  /**
+   * Drops what the retention does not allow, oldest first, then contents that no version refers to. The newest version of
+   * a path goes by its age only. Answers how much went.
+   */
+  prune(retention: Retention, now: number): Pruned {
+    const dropped = this.#database.write(() => {
+      const rows = surplus(this.#allRows(), retention, now);
+      const remove = this.#database.statement('DELETE FROM version WHERE id = ?');
+      for (const row of rows) remove.run(row.id);
+      return rows;
+    });
+
+    // The rows are gone for good before their contents go. Under the write lock again nobody adopts meanwhile.
+    return this.#database.write(() => {
+      const referenced = new Set(this.#allRows().map((row) => row.object));
+      const released = new Set(dropped.map((row) => row.object));
+      const removed = this.#objects.removeOrphans(
+        (digest, fresh) => !referenced.has(digest) && (released.has(digest) || !fresh),
+        now,
+      );
+      return { versions: dropped.length, ...removed };
+    });
+  }
+
+  #keepStaged(about: About, claimed: FileEntry, staged: Staged): string {
+    try {
+      const entry = { ...claimed, digest: staged.digest, size: staged.size };
+      const id = this.#commit(about, () => {
+        this.#objects.place(staged, { sync: about.batch !== true });
+        return this.#insert(about, entry, staged.digest);
+      });
+      if (about.batch === true) this.#unsettled.add(staged.digest);
+      if (staged.consume !== undefined) unlinkSync(staged.consume);
+      return id;
+    } catch (error) {
+      this.#objects.abandon(staged);
+      throw error;
+    } finally {
+      closeSync(staged.fd);
+    }
+  }
+
+  #commit(about: About, work: () => string): string {
+    return about.batch === true ? this.#database.write(work) : this.#database.durably(work);
+  }
+
+  #insert(about: About, entry: Entry, object: string | undefined): string {
+    const { path, epoch, reason, peer, now } = about;
+    const text = JSON.stringify(entry);
+    const newest = this.#database
+      .statement('SELECT * FROM version WHERE path = ? ORDER BY number DESC LIMIT 1')
+      .get(path);
+    const again = newest?.['entry'] === text && newest['reason'] === reason && newest['peer'] === peer;
+    const known = again ? textColumn(newest?.['id']) : undefined;
+    if (known !== undefined) {
+      // The same push refused each minute must not crowd out older versions.
+      this.#database.statement('UPDATE version SET at = ?, epoch = ? WHERE id = ?').run(now, epoch, known);
+      return known;
+    }
+    const id = randomBytes(5).toString('hex');
+    this.#database
+      .statement(
+        `INSERT INTO version (id, path, entry, object, size, epoch, reason, peer, at, number)
+         SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(number), 0) + 1 FROM version WHERE path = ?`,
+      )
+      .run(
+        id,
+        path,
+        text,
+        object ?? null,
+        entry.kind === 'file' ? entry.size : 0,
+        epoch,
+        reason,
+        peer,
+        now,
+        path,
+      );
+    return id;
+  }
+
+  #openContent(version: Version): number {
+    if (version.entry.kind !== 'file')
+      throw damaged(version, `it is a ${version.entry.kind}, without content`);
+    const found = this.#objects.open(version.entry.digest);
+    if (found.kind === 'intact') return found.fd;
+    if (found.kind === 'missing') throw damaged(version, 'its content is gone');
+    closeSync(found.fd);
+    const where = this.#objects.pathOf(version.entry.digest);
+    throw damaged(version, `its content changed after it was kept; what is left of it is in ${where}`);
+  }
+
+  #rowOf(id: string): Record<string, unknown> | undefined {
+    const statement = this.#database.statement('SELECT * FROM version WHERE id = ?');
+    return this.#database.read(() => statement.get(id));
+  }
+
+  #allRows(): Row[] {
+    const statement = this.#database.statement(
+      'SELECT id, path, object, size, at FROM version ORDER BY at DESC, number DESC',
+    );
+    return statement.all().map((row) => ({
+      id: String(row['id']),
+      path: String(row['path']),
+      object: textColumn(row['object']) ?? null,
+      size: countColumn(row['size']) ?? 0,
+      at: countColumn(row['at']) ?? 0,
+    }));
+  }
+
+  #versionOf(row: Record<string, unknown>): Version | undefined {
+    const id = textColumn(row['id']);
+    const path = pathColumn(row['path']);
+    const entry = entryColumn(row['entry']);
+    const reason = wordColumn(row['reason'], reasons);
+    const peer = textColumn(row['peer']);
+    if (id === undefined || !path || !entry || !reason || peer === undefined) {
+      this.#onDamaged?.({ table: 'version', key: String(row['id']), detail: 'not a version' });
+      return undefined;
+    }
+    return {
+      id,
+      path,
+      entry,
+      epoch: countColumn(row['epoch']) ?? 0,
+      reason,
+      peer,
+      at: countColumn(row['at']) ?? 0,
+    };
+  }
+}
+
+/** What to drop out of rows that come newest first. */
+function surplus(rows: readonly Row[], retention: Retention, now: number): Row[] {
+  const drop: Row[] = [];
+  const kept: { readonly row: Row; readonly newest: boolean }[] = [];
+  const countOf = new Map<string, number>();
+  for (const row of rows) {
+    const count = countOf.get(row.path) ?? 0;
+    countOf.set(row.path, count + 1);
+    if (now - row.at > retention.maxAgeMs || (count > 0 && count >= retention.count)) drop.push(row);
+    else kept.push({ row, newest: count === 0 });
+  }
+
+  // From here on only the total matters: a content goes with the last version that refers to it.
+  const uses = new Map<string, number>();
+  let total = 0;
+  for (const { row } of kept) {
+    if (row.object === null) continue;
+    const before = uses.get(row.object) ?? 0;
+    if (before === 0) total += row.size;
+    uses.set(row.object, before + 1);
+  }
+  for (const { row, newest } of kept.reverse()) {
+    if (total <= retention.totalBytes) break;
+    if (newest || row.object === null) continue;
+    drop.push(row);
+    const left = (uses.get(row.object) ?? 1) - 1;
+    uses.set(row.object, left);
+    if (left === 0) total -= row.size;
+  }
+  return drop;
+}
+
+function damaged(version: Version, what: string): Failure {
+  return new Failure({
+    code: 'version-damaged',
+    exit: 'usage',
+    message: `expected the content of version ${version.id} of ${version.path}, but ${what}`,
+    hint: `choose another one: bm-confsync history ${version.path}`,
+  });
+}

@@ -1,0 +1,39 @@
+import { basename } from 'node:path';
+import { parseReplicaPath, type ReplicaPath } from '../core/path.ts';
+
+/** Translates between paths on disk and replica paths below the configured root. */
+export class Ground {
+  /** The root without a `/` at its end: empty for `/`. */
+  readonly #prefix: string;
+
+  /** `root`: absolute, with all symbolic links resolved. */
+  constructor(root: string) {
+    this.#prefix = root === '/' ? '' : root;
+  }
+
+  onDisk(path: ReplicaPath): string {
+    return path === '/' ? this.#prefix || '/' : this.#prefix + path;
+  }
+
+  /**
+   * Undefined for what is not below the root, and for names that are not valid UTF-8: those are never
+   * replicated, and a scan reports them.
+   */
+  fromDisk(path: string): ReplicaPath | undefined {
+    if (path !== this.#prefix && !path.startsWith(`${this.#prefix}/`)) return undefined;
+    const parsed = parseReplicaPath(path.slice(this.#prefix.length) || '/');
+    return parsed.ok ? parsed.path : undefined;
+  }
+}
+
+/**
+ * What an event of a watch on `directory` is about. Usually a child's name. For the directory's own
+ * deletion, move or attributes the system gives the directory's own name, which a child may have as well:
+ * then it is about both. Empty where the event has no name: it may be about anything in there.
+ */
+export function pathsMeant(directory: string, name: string | null): string[] {
+  if (name === null || name === '') return [];
+  if (name.startsWith('/')) return [name];
+  const child = directory === '/' ? `/${name}` : `${directory}/${name}`;
+  return name === basename(directory) ? [child, directory] : [child];
+}

@@ -1,0 +1,323 @@
+/**
+ * Tells which paths to look at. An event only ever means that: what happened is not concluded from it.
+ *
+ * Only directories are watched, one watch each, which also tells of changes to the files in them, by name.
+ * chokidar keeps the watches while directories come and go; its own idea of what changed (`all`) is
+ * throttled and decided by times, so the events of the system are read as they are (`raw`).
+ */
+import { lstatSync, realpathSync, type Stats } from 'node:fs';
+import { FSWatcher } from 'chokidar';
+import type { Change } from '../core/dirty.ts';
+import { Failure } from '../core/failure.ts';
+import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
+import { BurstMeter } from './burst.ts';
+import { Ground, pathsMeant } from './ground.ts';
+import { readInotifyLimits, readOpenFilesLimit, readQueueLength } from './limits.ts';
+import { cannotWatch, outOfInstances, outOfWatches, type WatchProblem } from './problem.ts';
+import { SecondLooks } from './second-looks.ts';
+import { Territory, type WatchedLists } from './territory.ts';
+
+export type { WatchProblem };
+
+export type Hint =
+  /** `rename`: the name was created, removed or moved. `write`: content or attributes changed. */
+  | { readonly kind: 'path'; readonly path: ReplicaPath; readonly change: Change }
+  /** A directory appeared, vanished, or may have missed events: look at it and everything below. */
+  | { readonly kind: 'tree'; readonly path: ReplicaPath }
+  /** Events may be lost: `burst`, the kernel's queue may have overflowed; `watch-error`, watching failed. */
+  | { readonly kind: 'everything'; readonly why: 'burst' | 'watch-error' };
+
+export type WatcherOptions = {
+  /** Prefix of every watched path: an existing directory. */
+  readonly root: string;
+  readonly watchlists: WatchedLists;
+  /** Called for each hint until close. Must not throw. */
+  onHint(hint: Hint): void;
+  /** Called once for each kind of problem. The watcher stays alive; the rest is up to periodic scans. */
+  onProblem(problem: WatchProblem): void;
+};
+
+export interface Watcher {
+  /** Resolves when every directory that could be watched is watched, or at close. Never rejects. */
+  readonly ready: Promise<void>;
+  /** How many directories are watched. */
+  directories(): number;
+  /** The problem that keeps directories from being watched, if there is one. */
+  degraded(): WatchProblem | undefined;
+  /** No hint comes after the call. */
+  close(): Promise<void>;
+}
+
+/**
+ * Watches what the watchlists may contain. Scan everything once after `ready`: what happened before is not
+ * told. Throws a Failure `root-missing` when the root is no directory.
+ */
+export function openWatcher(options: WatcherOptions): Watcher {
+  return new DirectoryWatcher(options, realRoot(options.root));
+}
+
+/** Files made in a new directory before it was watched are found by these looks. Milliseconds. */
+const secondLooksMs = [10, 50, 250];
+/** Errors come in swarms; one look at everything covers them all. Milliseconds. */
+const errorSettleMs = 250;
+
+class DirectoryWatcher implements Watcher {
+  readonly ready: Promise<void>;
+  readonly #options: WatcherOptions;
+  readonly #ground: Ground;
+  readonly #territory: Territory;
+  readonly #chokidar: FSWatcher;
+  readonly #burst = new BurstMeter({ queueLength: readQueueLength() });
+  readonly #secondLooks = new SecondLooks(secondLooksMs, (tree) => this.#hintTree(tree));
+  /** Directories that chokidar knows, and those of them that it could not watch. */
+  readonly #directories = new Set<ReplicaPath>();
+  readonly #unwatched = new Set<ReplicaPath>();
+  /** Paths that were watched directories and are something else now. chokidar ignores them meanwhile. */
+  readonly #replaced = new Set<ReplicaPath>();
+  readonly #toldCodes = new Set<string>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #errorsPending = false;
+  #isReady = false;
+  #problem: WatchProblem | undefined;
+  #isClosed = false;
+  #stopWaiting: () => void = () => undefined;
+
+  constructor(options: WatcherOptions, root: string) {
+    this.#options = options;
+    this.#ground = new Ground(root);
+    this.#territory = new Territory(options.watchlists);
+    this.#chokidar = new FSWatcher({
+      ignored: (path, stats) => this.#isIgnored(path, stats),
+      // The events of the first scan tell which directories are watched.
+      ignoreInitial: false,
+      followSymlinks: false,
+      atomic: false,
+      persistent: true,
+      backend: 'native',
+    });
+    this.ready = new Promise((resolve) => {
+      this.#stopWaiting = resolve;
+      this.#chokidar.once('ready', () => {
+        this.#isReady = true;
+        resolve();
+      });
+    });
+    this.#chokidar.on('raw', (event, name, details) => this.#onRaw(event, name, details));
+    this.#chokidar.on('addDir', (path) => this.#onDirectory(path));
+    this.#chokidar.on('unlinkDir', (path) => this.#onDirectoryGone(path));
+    this.#chokidar.on('error', (error) => this.#onError(error));
+    // Always the root, which exists: a missing path is never handed to chokidar.
+    this.#chokidar.add(root);
+  }
+
+  directories(): number {
+    return this.#directories.size - this.#unwatched.size;
+  }
+
+  degraded(): WatchProblem | undefined {
+    return this.#problem;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#secondLooks.close();
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#stopWaiting();
+    await this.#chokidar.close();
+  }
+
+  #isIgnored(path: string, stats: Stats | undefined): boolean {
+    if (stats !== undefined && !stats.isDirectory()) return true;
+    const directory = this.#ground.fromDisk(path);
+    return directory === undefined || !this.#territory.watches(directory);
+  }
+
+  #onRaw(event: string, name: string | null, details: unknown): void {
+    this.#countEvent();
+    const watched = watchedPathOf(details);
+    if (watched === undefined) return;
+    const meant = pathsMeant(watched, name);
+    if (meant.length === 0) {
+      const directory = this.#ground.fromDisk(watched);
+      if (directory !== undefined) this.#hintTree(directory);
+    }
+    for (const onDisk of meant) {
+      const path = this.#ground.fromDisk(onDisk);
+      if (path === undefined) continue;
+      this.#hintPath(path, event === 'change' ? 'write' : 'rename');
+      if (event !== 'change') this.#onRename(path);
+    }
+  }
+
+  /** A name was created, removed or moved: it may have been or become a directory. */
+  #onRename(path: ReplicaPath): void {
+    const known = this.#directories.has(path);
+    if (!known && !this.#territory.watches(path)) return;
+    const found = this.#typeOf(path);
+    if (found === 'directory') {
+      this.#hintTree(path);
+      this.#secondLooks.add(path);
+      this.#watchAgain(path);
+      return;
+    }
+    if (known) this.#hintTree(path);
+    if (known && found === 'other') this.#stopFollowing(path);
+  }
+
+  /**
+   * A watched directory gave way to something else, perhaps to a symbolic link, which chokidar would
+   * follow: its handle of the old directory re-arms through the path, and so do its scans.
+   */
+  #stopFollowing(path: ReplicaPath): void {
+    this.#replaced.add(path);
+    this.#chokidar.unwatch(this.#ground.onDisk(path));
+    for (const directory of this.#directories) {
+      if (directory === path || isBelow(directory, path)) this.#forget(directory);
+    }
+  }
+
+  /** The reverse, when there is a directory again. */
+  #watchAgain(tree: ReplicaPath): void {
+    for (const path of this.#replaced) {
+      if (path !== tree && !isBelow(path, tree)) continue;
+      if (this.#typeOf(path) !== 'directory') continue;
+      this.#replaced.delete(path);
+      this.#chokidar.add(this.#ground.onDisk(path));
+    }
+  }
+
+  /** chokidar calls this right before it arms the watch. */
+  #onDirectory(onDisk: string): void {
+    const directory = this.#ground.fromDisk(onDisk);
+    if (directory === undefined) return;
+    this.#directories.add(directory);
+    if (!this.#isReady) return;
+    this.#secondLooks.add(directory);
+    this.#watchAgain(directory);
+  }
+
+  #onDirectoryGone(onDisk: string): void {
+    const directory = this.#ground.fromDisk(onDisk);
+    if (directory === undefined) return;
+    this.#forget(directory);
+    this.#secondLooks.add(directory);
+  }
+
+  #forget(directory: ReplicaPath): void {
+    this.#directories.delete(directory);
+    this.#unwatched.delete(directory);
+  }
+
+  #onError(error: unknown): void {
+    const { code, path: onDisk } = errnoOf(error);
+    const path = onDisk === undefined ? undefined : this.#ground.fromDisk(onDisk);
+    if (path !== undefined && this.#directories.has(path)) this.#unwatched.add(path);
+    if (!this.#toldCodes.has(code)) {
+      this.#toldCodes.add(code);
+      // The value that is needed is known when all directories are.
+      void this.ready.then(() => this.#tellProblem(code, onDisk ?? 'a directory'));
+    }
+    if (this.#errorsPending) return;
+    this.#errorsPending = true;
+    this.#later(errorSettleMs, () => {
+      this.#errorsPending = false;
+      this.#hint({ kind: 'everything', why: 'watch-error' });
+    });
+  }
+
+  #tellProblem(code: string, onDisk: string): void {
+    if (this.#isClosed) return;
+    const problem = this.#problemFor(code, onDisk);
+    this.#problem ??= problem;
+    this.#options.onProblem(problem);
+  }
+
+  #problemFor(code: string, onDisk: string): WatchProblem {
+    if (code === 'ENOSPC') {
+      return outOfWatches(readInotifyLimits(), this.#directories.size, this.directories());
+    }
+    if (code === 'EMFILE') return outOfInstances(readInotifyLimits(), readOpenFilesLimit());
+    return cannotWatch(onDisk, code);
+  }
+
+  #countEvent(): void {
+    if (this.#burst.count(performance.now())) this.#awaitCalm();
+  }
+
+  #awaitCalm(): void {
+    const checkAt = this.#burst.checkAt();
+    if (checkAt === undefined) return;
+    this.#later(Math.max(1, checkAt - performance.now()), () => {
+      if (this.#burst.isOver(performance.now())) this.#hint({ kind: 'everything', why: 'burst' });
+      else this.#awaitCalm();
+    });
+  }
+
+  #hintPath(path: ReplicaPath, change: Change): void {
+    if (isTemporaryName(nameOf(path)) || !this.#territory.includes(path)) return;
+    this.#hint({ kind: 'path', path, change });
+  }
+
+  #hintTree(directory: ReplicaPath): void {
+    for (const path of this.#territory.treesOf(directory)) this.#hint({ kind: 'tree', path });
+  }
+
+  #hint(hint: Hint): void {
+    if (!this.#isClosed) this.#options.onHint(hint);
+  }
+
+  /** What is at the path now; `unknown` where it cannot be told. */
+  #typeOf(path: ReplicaPath): 'absent' | 'directory' | 'other' | 'unknown' {
+    try {
+      const stats = lstatSync(this.#ground.onDisk(path), { throwIfNoEntry: false });
+      if (stats === undefined) return 'absent';
+      return stats.isDirectory() ? 'directory' : 'other';
+    } catch {
+      // Permission, a loop of links, a failing disk: the look that the hint causes reports it.
+      return 'unknown';
+    }
+  }
+
+  #later(delayMs: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, delayMs).unref();
+    this.#timers.add(timer);
+  }
+}
+
+function realRoot(root: string): string {
+  const stats = lstatSync(realpathOf(root), { throwIfNoEntry: false });
+  if (stats?.isDirectory()) return realpathOf(root);
+  throw missingRoot(root, undefined);
+}
+
+function realpathOf(root: string): string {
+  try {
+    return realpathSync(root);
+  } catch (cause) {
+    throw missingRoot(root, cause);
+  }
+}
+
+function missingRoot(root: string, cause: unknown): Failure {
+  return new Failure({
+    code: 'root-missing',
+    exit: 'usage',
+    message: `expected a directory at the configured root ${root}, found none`,
+    hint: 'create it, or correct `root` in the configuration',
+    cause,
+  });
+}
+
+function watchedPathOf(details: unknown): string | undefined {
+  if (typeof details !== 'object' || details === null || !('watchedPath' in details)) return undefined;
+  return typeof details.watchedPath === 'string' ? details.watchedPath : undefined;
+}
+
+function errnoOf(error: unknown): { code: string; path: string | undefined } {
+  if (!(error instanceof Error)) return { code: String(error), path: undefined };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.message;
+  return { code, path: 'path' in error && typeof error.path === 'string' ? error.path : undefined };
+}

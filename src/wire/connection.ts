@@ -1,0 +1,112 @@
+import type { Duplex } from 'node:stream';
+import { encodeFrame, FrameDecoder, preamble } from './frame.ts';
+import type { Parsed } from './message.ts';
+
+export type Received<Message> = { readonly message: Message; readonly body: Buffer };
+
+/** Why a connection is over: the peer ended it, we did, or something broke. `detail` is for a person. */
+export type ConnectionEnd = { readonly kind: 'ended' | 'closed-here' | 'broken'; readonly detail: string };
+
+export type ConnectionOptions<In> = {
+  readonly stream: Duplex;
+  readonly parse: (header: unknown) => Parsed<In>;
+  /** Called once a chunk with all messages that it completed, in order. */
+  readonly onMessages: (messages: Received<In>[]) => void;
+};
+
+/** Messages over any duplex stream. Knows frames and shapes, not what they mean. */
+export class Connection<In, Out extends object> {
+  readonly ended: Promise<ConnectionEnd>;
+  readonly #stream: Duplex;
+  readonly #decoder = new FrameDecoder();
+  readonly #options: ConnectionOptions<In>;
+  #end: ((end: ConnectionEnd) => void) | undefined;
+  #corked = false;
+  #drain: Promise<void> | undefined;
+
+  constructor(options: ConnectionOptions<In>) {
+    this.#options = options;
+    this.#stream = options.stream;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    this.#stream.on('data', (chunk: Buffer) => this.#onData(chunk));
+    this.#stream.on('end', () => this.#onEnd());
+    this.#stream.on('close', () => this.#finish({ kind: 'ended', detail: 'the peer closed the connection' }));
+    // The listener stays for the whole life of the stream: ssh2 may report an error more than once.
+    this.#stream.on('error', (error) => this.#finish({ kind: 'broken', detail: error.message }));
+    this.#stream.write(preamble);
+  }
+
+  get open(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** Sends one message. All that is sent in one turn of the event loop leaves in one write. */
+  send(message: Out, body?: Uint8Array): void {
+    if (!this.open) return;
+    if (!this.#corked) {
+      this.#corked = true;
+      this.#stream.cork();
+      process.nextTick(() => {
+        this.#corked = false;
+        this.#stream.uncork();
+      });
+    }
+    this.#stream.write(encodeFrame(message, body));
+  }
+
+  /** Resolves when the stream takes more without piling up, or when it is over. */
+  async writable(): Promise<void> {
+    if (!this.open || !this.#stream.writableNeedDrain) return;
+    this.#drain ??= new Promise((resolve) => {
+      const done = (): void => {
+        this.#drain = undefined;
+        resolve();
+      };
+      this.#stream.once('drain', done);
+      void this.ended.then(done);
+    });
+    await this.#drain;
+  }
+
+  /** Ends politely: what was sent still leaves. */
+  close(): void {
+    this.#stream.end();
+    this.#finish({ kind: 'closed-here', detail: 'closed here' });
+  }
+
+  /** Ends at once, for a peer that hangs or lies. */
+  destroy(detail: string): void {
+    this.#finish({ kind: 'broken', detail });
+    this.#stream.destroy();
+  }
+
+  #onData(chunk: Buffer): void {
+    if (!this.open) return;
+    const { frames, fault } = this.#decoder.decode(chunk);
+    const messages: Received<In>[] = [];
+    let problem = fault === undefined ? undefined : `${fault.kind}: ${fault.detail}`;
+    for (const { header, body } of frames) {
+      const parsed = this.#options.parse(header);
+      if (!parsed.ok) {
+        problem = `a message that is not of the protocol (${parsed.detail})`;
+        break;
+      }
+      messages.push({ message: parsed.message, body });
+    }
+    if (messages.length > 0) this.#options.onMessages(messages);
+    if (problem !== undefined) this.destroy(problem);
+  }
+
+  #onEnd(): void {
+    const fault = this.#decoder.end();
+    if (fault === undefined) this.#finish({ kind: 'ended', detail: 'the peer closed the connection' });
+    else this.#finish({ kind: 'broken', detail: `${fault.kind}: ${fault.detail}` });
+  }
+
+  #finish(end: ConnectionEnd): void {
+    this.#end?.(end);
+    this.#end = undefined;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Framing, without I/O. A stream begins with the preamble, so that a login banner or a shell's
+ * output on the same pipe is told apart from the protocol. Frames follow:
+ *
+ *     u32 LE  bytes of header and body together
+ *     u32 LE  bytes of the header
+ *     header  JSON in UTF-8
+ *     body    raw bytes
+ *
+ * Both lengths are checked before any memory is taken.
+ */
+
+export const preamble = Buffer.from('bm-confsync 1\n', 'latin1');
+
+/** Largest header and body together. Content travels in bodies of at most maxBodyBytes. */
+export const maxFrameBytes = 4 * 1024 * 1024;
+export const maxBodyBytes = 256 * 1024;
+const maxHeaderBytes = maxFrameBytes - maxBodyBytes;
+const lengthsBytes = 8;
+
+export type Frame = { readonly header: unknown; readonly body: Buffer };
+
+export type FrameFault = {
+  readonly kind:
+    | 'not-our-protocol'
+    | 'frame-too-large'
+    | 'header-too-large'
+    | 'header-not-json'
+    | 'truncated';
+  readonly detail: string;
+};
+
+/** One frame as bytes, ready to write. Throws a RangeError when the caller made it too large. */
+export function encodeFrame(header: unknown, body?: Uint8Array): Buffer {
+  const json = Buffer.from(JSON.stringify(header), 'utf8');
+  const bodyBytes = body?.byteLength ?? 0;
+  const total = json.byteLength + bodyBytes;
+  if (bodyBytes > maxBodyBytes || json.byteLength > maxHeaderBytes) {
+    throw new RangeError(`a frame of ${json.byteLength} + ${bodyBytes} bytes is over the limit`);
+  }
+  const frame = Buffer.allocUnsafe(lengthsBytes + total);
+  frame.writeUInt32LE(total, 0);
+  frame.writeUInt32LE(json.byteLength, 4);
+  json.copy(frame, lengthsBytes);
+  if (body !== undefined) frame.set(body, lengthsBytes + json.byteLength);
+  return frame;
+}
+
+/** Turns chunks, split anywhere, into frames. After a fault nothing more is decoded. */
+export class FrameDecoder {
+  #fault: FrameFault | undefined;
+  #preambleLeft = preamble.byteLength;
+  /** Bytes of an item whose end has not arrived: preamble, lengths, or a frame of known length. */
+  #pending: Buffer = Buffer.alloc(0);
+  #filled = 0;
+
+  /** Decodes what is complete. The frames before a fault are given together with it. */
+  decode(chunk: Buffer): { readonly frames: Frame[]; readonly fault: FrameFault | undefined } {
+    const frames: Frame[] = [];
+    let rest = chunk;
+    while (this.#fault === undefined && rest.byteLength > 0) {
+      rest = this.#preambleLeft > 0 ? this.#decodePreamble(rest) : this.#decodeFrame(rest, frames);
+    }
+    return { frames, fault: this.#fault };
+  }
+
+  /** What the end of the stream means: a fault when it came in the middle of something. */
+  end(): FrameFault | undefined {
+    if (this.#fault !== undefined) return this.#fault;
+    if (this.#preambleLeft > 0) {
+      return { kind: 'not-our-protocol', detail: 'the stream ended before the preamble was complete' };
+    }
+    if (this.#filled === 0) return undefined;
+    return { kind: 'truncated', detail: `the stream ended ${this.#filled} bytes into a frame` };
+  }
+
+  #decodePreamble(chunk: Buffer): Buffer {
+    const at = preamble.byteLength - this.#preambleLeft;
+    const taken = Math.min(chunk.byteLength, this.#preambleLeft);
+    if (chunk.compare(preamble, at, at + taken, 0, taken) !== 0) {
+      const shown = JSON.stringify(chunk.subarray(0, 80).toString('latin1'));
+      this.#fault = {
+        kind: 'not-our-protocol',
+        detail: `expected ${JSON.stringify(preamble.toString('latin1'))}, found ${shown}`,
+      };
+    }
+    this.#preambleLeft -= taken;
+    return chunk.subarray(taken);
+  }
+
+  #decodeFrame(chunk: Buffer, frames: Frame[]): Buffer {
+    // The usual case: the whole frame lies in this chunk and needs no copy.
+    if (this.#filled === 0 && chunk.byteLength >= lengthsBytes) {
+      const total = this.#checkLengths(chunk);
+      if (total === undefined) return chunk;
+      if (chunk.byteLength >= total) {
+        this.#emit(chunk.subarray(0, total), frames);
+        return chunk.subarray(total);
+      }
+    }
+    return this.#collect(chunk, frames);
+  }
+
+  #collect(chunk: Buffer, frames: Frame[]): Buffer {
+    if (this.#filled === 0) this.#pending = Buffer.allocUnsafe(lengthsBytes);
+    const taken = Math.min(chunk.byteLength, this.#pending.byteLength - this.#filled);
+    chunk.copy(this.#pending, this.#filled, 0, taken);
+    this.#filled += taken;
+    const rest = chunk.subarray(taken);
+    if (this.#filled < this.#pending.byteLength) return rest;
+    const total = this.#checkLengths(this.#pending);
+    if (total === undefined) return rest;
+    if (this.#filled < total) {
+      const whole = Buffer.allocUnsafe(total);
+      this.#pending.copy(whole, 0, 0, this.#filled);
+      this.#pending = whole;
+      return rest;
+    }
+    const frame = this.#pending;
+    this.#filled = 0;
+    this.#pending = Buffer.alloc(0);
+    this.#emit(frame, frames);
+    return rest;
+  }
+
+  /** Bytes of the whole frame, lengths included; undefined and a fault when they are out of bounds. */
+  #checkLengths(bytes: Buffer): number | undefined {
+    const total = bytes.readUInt32LE(0);
+    const header = bytes.readUInt32LE(4);
+    if (total > maxFrameBytes) {
+      this.#fault = {
+        kind: 'frame-too-large',
+        detail: `expected at most ${maxFrameBytes} bytes, found ${total}`,
+      };
+      return undefined;
+    }
+    if (header > maxHeaderBytes || header > total || total - header > maxBodyBytes) {
+      this.#fault = {
+        kind: 'header-too-large',
+        detail: `a header of ${header} bytes does not fit a frame of ${total}`,
+      };
+      return undefined;
+    }
+    return lengthsBytes + total;
+  }
+
+  #emit(frame: Buffer, frames: Frame[]): void {
+    const headerEnd = lengthsBytes + frame.readUInt32LE(4);
+    try {
+      const header: unknown = JSON.parse(frame.toString('utf8', lengthsBytes, headerEnd));
+      frames.push({ header, body: frame.subarray(headerEnd) });
+    } catch (error) {
+      this.#fault = { kind: 'header-not-json', detail: String(error) };
+    }
+  }
+}

@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { FileEntry } from '../../src/core/entry.ts';
+import type { ReplicaPath } from '../../src/core/path.ts';
+import { type Retention, VersionStore } from '../../src/state/versions.ts';
+import { another, exitOf, failure, file, opened, path, peer, temporaryFolder } from './fixture.ts';
+
+const about = { path: path('/etc/hosts'), epoch: 3, reason: 'overwritten', peer, now: 1000 } as const;
+const unlimited: Retention = { count: 1000, maxAgeMs: Number.MAX_SAFE_INTEGER, totalBytes: 1e12 };
+const hour = 3600 * 1000;
+
+type Rig = { store: VersionStore; state: string; etc: string };
+
+function rig(t: TestContext): Rig {
+  const folder = temporaryFolder(t);
+  const etc = join(folder, 'etc');
+  mkdirSync(etc);
+  const state = join(folder, 'state');
+  return { store: new VersionStore(opened(t, state)), state, etc };
+}
+
+function entryOf(content: string): FileEntry {
+  const digest = createHash('sha256').update(content).digest('hex');
+  return { ...file('0'), digest, size: Buffer.byteLength(content) };
+}
+
+function objectOf(state: string, content: string): string {
+  const { digest } = entryOf(content);
+  return join(state, 'objects', digest.slice(0, 2), digest.slice(2));
+}
+
+function objects(state: string): string[] {
+  const top = join(state, 'objects');
+  return readdirSync(top).flatMap((shelf) => readdirSync(join(top, shelf)).map((name) => `${shelf}${name}`));
+}
+
+function contentOf(store: VersionStore, id: string): string {
+  const fd = store.read(id).openContent();
+  try {
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function keep(store: VersionStore, at: ReplicaPath, content: string, now: number): string {
+  return store.keep({ ...about, path: at, now, content: Buffer.from(content), entry: entryOf(content) });
+}
+
+test('a displaced file becomes a version: the same inode, private, gone from where it was', (t) => {
+  const { store, state, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  writeFileSync(from, 'old\n', { mode: 0o644 });
+  const { ino } = statSync(from);
+  const id = store.adopt({ ...about, from, entry: entryOf('old\n') });
+  assert.match(id, /^[0-9a-f]{10}$/);
+  assert.equal(existsSync(from), false);
+  const object = statSync(objectOf(state, 'old\n'));
+  assert.equal(object.ino, ino);
+  assert.equal(object.mode & 0o7777, 0o600);
+  assert.equal(contentOf(store, id), 'old\n');
+  assert.deepEqual(store.list(about.path), [
+    { id, path: about.path, entry: entryOf('old\n'), epoch: 3, reason: 'overwritten', peer, at: 1000 },
+  ]);
+});
+
+test('works through /proc/self/fd, and over a restart', (t) => {
+  const { store, state, etc } = rig(t);
+  writeFileSync(join(etc, 'hosts'), 'old\n');
+  const directory = openSync(etc, 'r');
+  t.after(() => closeSync(directory));
+  const from = `/proc/self/fd/${directory}/hosts`;
+  const id = store.adopt({ ...about, from, entry: entryOf('old\n') });
+  assert.deepEqual(readdirSync(etc), []);
+  assert.equal(contentOf(new VersionStore(opened(t, state)), id), 'old\n');
+});
+
+test('a file with another name is copied: the other name stays as it was', (t) => {
+  const { store, state, etc } = rig(t);
+  writeFileSync(join(etc, 'hosts'), 'old\n', { mode: 0o640 });
+  linkSync(join(etc, 'hosts'), join(etc, 'other'));
+  const id = store.adopt({ ...about, from: join(etc, 'hosts'), entry: entryOf('old\n') });
+  assert.deepEqual(readdirSync(etc), ['other']);
+  assert.equal(statSync(join(etc, 'other')).mode & 0o777, 0o640);
+  writeFileSync(join(etc, 'other'), 'changed later');
+  assert.equal(contentOf(store, id), 'old\n');
+  assert.equal(objects(state).length, 1);
+});
+
+test('a file on another file system is copied', { skip: !existsSync('/dev/shm') }, (t) => {
+  const { store, state } = rig(t);
+  const from = join('/dev/shm', `bmcs-test-${process.pid}`);
+  writeFileSync(from, 'far\n');
+  if (statSync(from).dev === statSync(state).dev) t.diagnostic('both are the same file system here');
+  const id = store.adopt({ ...about, from, entry: entryOf('far\n') });
+  assert.equal(existsSync(from), false);
+  assert.equal(contentOf(store, id), 'far\n');
+});
+
+test('equal contents are stored once', (t) => {
+  const { store, state, etc } = rig(t);
+  for (const name of ['a', 'b']) {
+    writeFileSync(join(etc, name), 'same\n');
+    store.adopt({ ...about, path: path(`/etc/${name}`), from: join(etc, name), entry: entryOf('same\n') });
+  }
+  keep(store, path('/etc/c'), 'same\n', 1);
+  assert.deepEqual(readdirSync(etc), []);
+  assert.deepEqual(objects(state), [entryOf('same\n').digest]);
+});
+
+test('the bytes decide where they are not those that the entry claims', (t) => {
+  const { store, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  writeFileSync(from, 'edited at the last moment\n');
+  const id = store.adopt({ ...about, from, entry: entryOf('what was expected\n') });
+  assert.equal(contentOf(store, id), 'edited at the last moment\n');
+  assert.equal(store.get(id)?.entry.kind === 'file' && store.get(id)?.path, '/etc/hosts');
+});
+
+test('a process that writes on after the file was taken over is noticed, and never spoils another version', (t) => {
+  const { store, state, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  writeFileSync(from, 'old\n');
+  const late = openSync(from, 'r+');
+  const id = store.adopt({ ...about, from, entry: entryOf('old\n') });
+  writeSync(late, 'LATE');
+  closeSync(late);
+  assert.throws(() => store.read(id).openContent(), failure('version-damaged'));
+  assert.equal(readFileSync(objectOf(state, 'old\n'), 'utf8'), 'LATE');
+
+  const again = keep(store, path('/etc/other'), 'old\n', 2000);
+  assert.equal(contentOf(store, again), 'old\n');
+});
+
+test('takes no symlink for a file', (t) => {
+  const { store, etc } = rig(t);
+  writeFileSync(join(etc, 'secret'), 'secret\n');
+  symlinkSync('secret', join(etc, 'hosts'));
+  assert.throws(() => store.adopt({ ...about, from: join(etc, 'hosts'), entry: entryOf('x') }), /ELOOP/);
+  assert.throws(() => store.adopt({ ...about, from: etc, entry: entryOf('x') }), /regular file/);
+  assert.deepEqual(readdirSync(etc).sort(), ['hosts', 'secret']);
+});
+
+test('a version that cannot be recorded leaves the file where it was', (t) => {
+  const folder = temporaryFolder(t);
+  const database = opened(t, join(folder, 'state'));
+  const store = new VersionStore(database);
+  const from = join(folder, 'hosts');
+  writeFileSync(from, 'old\n');
+  database
+    .statement('CREATE TRIGGER no BEFORE INSERT ON version BEGIN SELECT raise(FAIL, "full"); END')
+    .run();
+  assert.throws(() => store.adopt({ ...about, from, entry: entryOf('old\n') }));
+  assert.equal(readFileSync(from, 'utf8'), 'old\n');
+  assert.throws(() => keep(store, about.path, 'other\n', 1));
+  database.statement('DROP TRIGGER no').run();
+  const id = store.adopt({ ...about, from, entry: entryOf('old\n') });
+  assert.equal(contentOf(store, id), 'old\n');
+});
+
+test('a symlink is a version without content', (t) => {
+  const { store, state } = rig(t);
+  const entry = { kind: 'symlink', target: '../x', owner: 'root', group: 'root' } as const;
+  const id = store.adoptEntry({ ...about, entry });
+  assert.deepEqual(store.read(id).entry, entry);
+  assert.throws(() => store.read(id).openContent(), failure('version-damaged'));
+  assert.deepEqual(objects(state), []);
+});
+
+test('an id that is not there is a Failure', (t) => {
+  assert.throws(() => rig(t).store.read('0123456789'), failure('no-such-version'));
+});
+
+test('the same refused content again renews its version instead of adding one', (t) => {
+  const { store } = rig(t);
+  const refused = { ...about, reason: 'refused', content: Buffer.from('x'), entry: entryOf('x') } as const;
+  const first = store.keep(refused);
+  assert.equal(store.keep({ ...refused, now: 5000 }), first);
+  assert.deepEqual(
+    store.list(about.path).map((version) => version.at),
+    [5000],
+  );
+  const other = keep(store, about.path, 'y', 6000);
+  const back = store.keep({ ...refused, now: 7000 });
+  assert.deepEqual(
+    store.list(about.path).map((version) => version.id),
+    [back, other, first],
+  );
+});
+
+test('what was kept in a batch is there at once and after settle', (t) => {
+  const { store, state } = rig(t);
+  const content = Buffer.from('batch');
+  const id = store.keep({ ...about, batch: true, content, entry: entryOf('batch') });
+  store.settle();
+  let synced = 0;
+  store.settle(() => {
+    synced += 1;
+  });
+  assert.equal(synced, 1);
+  assert.equal(contentOf(new VersionStore(opened(t, state)), id), 'batch');
+});
+
+test('prune by count keeps the newest ones of each path', (t) => {
+  const { store, state } = rig(t);
+  for (let i = 0; i < 5; i += 1) keep(store, path('/etc/a'), `a${i}`, i);
+  const other = keep(store, path('/etc/b'), 'b0', 0);
+  assert.deepEqual(store.prune({ ...unlimited, count: 2 }, 10), { versions: 3, objects: 3, bytes: 6 });
+  assert.deepEqual(
+    store.list(path('/etc/a')).map((version) => contentOf(store, version.id)),
+    ['a4', 'a3'],
+  );
+  assert.equal(contentOf(store, other), 'b0');
+  assert.equal(objects(state).length, 3);
+});
+
+test('prune by age spares nobody; by total size it spares the newest of a path', (t) => {
+  const { store } = rig(t);
+  keep(store, path('/etc/a'), 'aaaa', 1);
+  const newest = keep(store, path('/etc/a'), 'bbbb', 2);
+  const only = keep(store, path('/etc/b'), 'cccc', 0);
+  assert.equal(store.prune({ ...unlimited, totalBytes: 0 }, 10).versions, 1);
+  assert.equal(contentOf(store, newest), 'bbbb');
+  assert.equal(contentOf(store, only), 'cccc');
+  assert.equal(store.prune({ ...unlimited, maxAgeMs: 9 }, 10).versions, 1);
+  assert.equal(store.get(only), undefined);
+  assert.equal(contentOf(store, newest), 'bbbb');
+});
+
+test('prune by total size counts a content once, and takes no more than it must', (t) => {
+  const { store, state } = rig(t);
+  for (const [at, content] of ['1111', '2222', '3333', '1111'].entries())
+    keep(store, about.path, content, at);
+  // 12 bytes in three contents. Dropping the oldest row frees nothing: the newest one has the same bytes.
+  assert.deepEqual(store.prune({ ...unlimited, totalBytes: 8 }, 10), { versions: 2, objects: 1, bytes: 4 });
+  assert.deepEqual(
+    store.list(about.path).map((version) => contentOf(store, version.id)),
+    ['1111', '3333'],
+  );
+  assert.equal(objects(state).length, 2);
+});
+
+test('an object without a version goes only when nobody touched it for an hour', (t) => {
+  const { store, state } = rig(t);
+  const orphan = objectOf(state, 'orphan');
+  mkdirSync(join(orphan, '..'), { recursive: true });
+  writeFileSync(orphan, 'orphan');
+  writeFileSync(join(state, 'objects', 'copy-0123456789ab'), 'half');
+  const { ctimeMs } = statSync(orphan);
+  assert.equal(store.prune(unlimited, ctimeMs + hour - 1000).objects, 0);
+  assert.equal(store.prune(unlimited, ctimeMs + hour + 1000).objects, 2);
+  assert.equal(existsSync(orphan), false);
+});
+
+test('a process that is killed while it keeps versions leaves only whole ones', async (t) => {
+  const { state } = rig(t);
+  const { child, lines } = another(
+    t,
+    `const { openDatabase } = await load('database');
+     const { VersionStore } = await load('versions');
+     const store = new VersionStore(openDatabase(${JSON.stringify(state)}));
+     for (let i = 0; ; i += 1) {
+       const content = Buffer.from(String(i).repeat(5000));
+       say(store.keep({ path: '/etc/hosts', epoch: 1, reason: 'refused', peer: 'mail2', now: i, content,
+         entry: ${JSON.stringify(file('0'))} }));
+     }`,
+  );
+  const said: string[] = [];
+  while (said.length < 10) said.push(String((await lines.next()).value));
+  child.kill('SIGKILL');
+  await exitOf(child);
+  const store = new VersionStore(opened(t, state));
+  const versions = store.list(about.path);
+  for (const version of versions) assert.ok(contentOf(store, version.id).length >= 5000);
+  for (const id of said) assert.ok(store.get(id), 'what was answered is there');
+});

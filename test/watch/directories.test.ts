@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { inotifyWatches, lists, type Rig, temporaryRoot, watch } from './rig.ts';
+
+const etc = lists(['/etc']);
+
+/** Waits until a write to this file is told by a watch, which proves that its directory is watched. */
+async function untilWatched(rig: Rig, path: string): Promise<void> {
+  let writes = 0;
+  const write = () => {
+    writes += 1;
+    writeFileSync(rig.at(path), String(writes));
+  };
+  const again = setInterval(write, 20);
+  try {
+    await rig.until(`${path} is watched`, () => rig.askedPath(path, 'write'));
+  } finally {
+    clearInterval(again);
+  }
+}
+
+/** Everything that is below a path now. */
+function allBelow(rig: Rig, path: string): string[] {
+  return readdirSync(rig.at(path), { recursive: true }).map((name) => `${path}/${name}`);
+}
+
+test('a tree made at once is asked for, also what another process makes while it is discovered', async (t) => {
+  const root = temporaryRoot(t);
+  mkdirSync(join(root, 'etc'));
+  const rig = await watch(t, root, etc);
+
+  // What was on disk at each tree hint: a file that is made later needs a later hint.
+  const seen = new Set<string>();
+  const look = () => {
+    for (const hint of rig.hints.splice(0)) {
+      if (hint.kind === 'path') seen.add(hint.path);
+      if (hint.kind === 'tree') for (const path of allBelow(rig, hint.path)) seen.add(path);
+    }
+  };
+  const script =
+    'for i in 1 2 3 4 5 6 7 8; do mkdir -p a$i/b/c && for f in a$i a$i/b a$i/b/c; do echo x > $f/1; echo y > $f/2; done; done';
+  const child = spawn('sh', ['-c', script], { cwd: join(root, 'etc'), stdio: 'ignore' });
+  await new Promise((resolve) => child.once('exit', resolve));
+  const expected = allBelow(rig, '/etc');
+  assert.equal(expected.length, 8 * 9);
+  await rig.until('everything was looked at', () => {
+    look();
+    return expected.every((path) => seen.has(path));
+  });
+  await rig.until('every directory is watched', () => inotifyWatches() === 2 + 8 * 3);
+  assert.equal(rig.watcher.directories(), 2 + 8 * 3);
+});
+
+test('a new directory is asked for at once, when its watch is armed, and again later', async (t) => {
+  const root = temporaryRoot(t);
+  mkdirSync(join(root, 'etc'));
+  const rig = await watch(t, root, etc);
+  mkdirSync(join(root, 'etc/new'));
+  const looks = () => rig.hints.filter((hint) => hint.kind === 'tree' && hint.path === '/etc/new').length;
+  await rig.until('four looks', () => looks() >= 4);
+});
+
+test('a directory renamed inside is asked for under both names, and watched under the new one only', async (t) => {
+  const root = temporaryRoot(t);
+  mkdirSync(join(root, 'etc/a/deep'), { recursive: true });
+  const rig = await watch(t, root, etc);
+  renameSync(join(root, 'etc/a'), join(root, 'etc/b'));
+  await rig.until('both names', () => rig.askedTree('/etc/a') && rig.askedTree('/etc/b'));
+  await untilWatched(rig, '/etc/b/deep/file');
+  await rig.until('no watch too many', () => inotifyWatches() === 4);
+  rig.forget();
+  writeFileSync(join(root, 'etc/b/deep/file'), 'again');
+  await rig.until('the write', () => rig.askedPath('/etc/b/deep/file', 'write'));
+  assert.equal(rig.askedPath('/etc/a/deep/file'), false);
+});
+
+test('a directory moved out is asked for and no longer watched; moved in it is watched again', async (t) => {
+  const root = temporaryRoot(t);
+  mkdirSync(join(root, 'etc/a/deep'), { recursive: true });
+  writeFileSync(join(root, 'etc/a/deep/file'), 'x');
+  const rig = await watch(t, root, etc);
+  renameSync(join(root, 'etc/a'), join(root, 'out'));
+  await rig.until('its tree is asked for', () => rig.askedTree('/etc/a'));
+  await rig.until('its watches are gone', () => inotifyWatches() === 2);
+  rig.forget();
+  renameSync(join(root, 'out'), join(root, 'etc/a'));
+  await rig.until('its tree is asked for', () => rig.askedTree('/etc/a'));
+  await untilWatched(rig, '/etc/a/deep/file');
+});
+
+test('a deleted tree is asked for and its watches are gone', async (t) => {
+  const root = temporaryRoot(t);
+  for (let i = 0; i < 10; i += 1) mkdirSync(join(root, `etc/a/${i}/deep`), { recursive: true });
+  writeFileSync(join(root, 'etc/a/3/deep/file'), 'x');
+  const rig = await watch(t, root, etc);
+  rmSync(join(root, 'etc/a'), { recursive: true });
+  await rig.until('the tree', () => rig.askedTree('/etc/a'));
+  await rig.until('the file', () => rig.asked('/etc/a/3/deep/file'));
+  await rig.until('the watches are gone', () => inotifyWatches() === 2 && rig.watcher.directories() === 2);
+});
+
+test('a directory that is removed and made again, many times, is watched at the end', async (t) => {
+  const root = temporaryRoot(t);
+  mkdirSync(join(root, 'etc/d'), { recursive: true });
+  const rig = await watch(t, root, etc);
+  for (let i = 0; i < 50; i += 1) {
+    rmdirSync(join(root, 'etc/d'));
+    mkdirSync(join(root, 'etc/d'));
+    if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await rig.until('its tree is asked for', () => rig.askedTree('/etc/d'));
+  await untilWatched(rig, '/etc/d/file');
+  await rig.until('one watch each', () => inotifyWatches() === 3);
+});
+
+const replacements: [string, (rig: Rig) => void][] = [
+  [
+    'deleted, then a link to elsewhere',
+    (rig) => {
+      rmSync(rig.at('/etc/d'), { recursive: true });
+      symlinkSync('../elsewhere', rig.at('/etc/d'));
+    },
+  ],
+  [
+    'moved aside, then a link to it',
+    (rig) => {
+      renameSync(rig.at('/etc/d'), rig.at('/etc/d-1'));
+      symlinkSync('d-1', rig.at('/etc/d'));
+    },
+  ],
+  [
+    'moved out, then a link to elsewhere',
+    (rig) => {
+      renameSync(rig.at('/etc/d'), rig.at('/out'));
+      symlinkSync('../elsewhere', rig.at('/etc/d'));
+    },
+  ],
+];
+
+for (const [what, replace] of replacements) {
+  test(`a directory replaced by a symbolic link is not followed: ${what}`, async (t) => {
+    const root = temporaryRoot(t);
+    mkdirSync(join(root, 'etc/d/sub'), { recursive: true });
+    mkdirSync(join(root, 'elsewhere/sub'), { recursive: true });
+    const rig = await watch(t, root, etc);
+    replace(rig);
+    const moved = readdirSync(rig.at('/etc')).includes('d-1');
+    await rig.until('the link', () => rig.askedPath('/etc/d', 'rename'));
+    await rig.until('no watch goes through it', () => inotifyWatches() === (moved ? 4 : 2));
+    rig.forget();
+    writeFileSync(join(root, 'elsewhere/file'), 'x');
+    writeFileSync(join(root, 'elsewhere/sub/file'), 'x');
+    writeFileSync(join(root, 'etc/marker'), 'x');
+    await rig.until('the marker', () => rig.askedPath('/etc/marker'));
+    assert.equal(rig.askedPath('/etc/d/file'), false);
+    assert.equal(rig.askedPath('/etc/d/sub/file'), false);
+
+    // And a directory again: watched again.
+    unlinkSync(rig.at('/etc/d'));
+    mkdirSync(rig.at('/etc/d/sub'), { recursive: true });
+    await rig.until('its tree is asked for', () => rig.askedTree('/etc/d'));
+    await untilWatched(rig, '/etc/d/sub/file');
+    assert.equal(inotifyWatches(), moved ? 6 : 4);
+
+    // And gone with its parent, and back.
+    rmSync(rig.at('/etc'), { recursive: true });
+    await rig.until('all is gone', () => inotifyWatches() === 1);
+    mkdirSync(rig.at('/etc/d/sub'), { recursive: true });
+    rig.forget();
+    await untilWatched(rig, '/etc/d/sub/file');
+  });
+}
+
+test('a directory that became a link and vanished with its parent is watched when all comes back', async (t) => {
+  const root = temporaryRoot(t);
+  mkdirSync(join(root, 'etc/a/d'), { recursive: true });
+  const rig = await watch(t, root, etc);
+  rmdirSync(rig.at('/etc/a/d'));
+  symlinkSync('/', rig.at('/etc/a/d'));
+  await rig.until('only three are watched', () => inotifyWatches() === 3);
+  rmSync(rig.at('/etc/a'), { recursive: true });
+  mkdirSync(rig.at('/etc/a/d'), { recursive: true });
+  await untilWatched(rig, '/etc/a/d/file');
+});
+
+test('a root that appears later, with all its parents, is watched; vanished and back, again', async (t) => {
+  const root = temporaryRoot(t);
+  const rig = await watch(t, root, lists(['/var/lib/bm-ca']));
+  assert.equal(rig.watcher.directories(), 1);
+  for (let round = 0; round < 2; round += 1) {
+    rig.forget();
+    mkdirSync(join(root, 'var/lib/bm-ca'), { recursive: true });
+    mkdirSync(join(root, 'var/lib/other/deep'), { recursive: true });
+    writeFileSync(join(root, 'var/lib/bm-ca/first'), 'x');
+    await rig.until('the root is asked for', () => rig.askedTree('/var/lib/bm-ca'));
+    await untilWatched(rig, '/var/lib/bm-ca/file');
+    await rig.until('only the way there is watched', () => inotifyWatches() === 4);
+    rig.forget();
+    rmSync(join(root, 'var'), { recursive: true });
+    await rig.until('the root is asked for', () => rig.askedTree('/var/lib/bm-ca'));
+    await rig.until('one watch is left', () => inotifyWatches() === 1);
+  }
+  assert.equal(
+    rig.hints.some((hint) => hint.kind !== 'everything' && !hint.path.startsWith('/var/lib/bm-ca')),
+    false,
+  );
+});
+
+test('a file listed by name in a missing directory is told when it appears, alone', async (t) => {
+  const root = temporaryRoot(t);
+  const rig = await watch(t, root, lists([], ['/var/lib/bm-ca/cacert.pem']));
+  mkdirSync(join(root, 'var/lib/bm-ca'), { recursive: true });
+  writeFileSync(join(root, 'var/lib/bm-ca/cacert.pem'), 'x');
+  writeFileSync(join(root, 'var/lib/bm-ca/private.key'), 'x');
+  await rig.until('it is asked for', () => rig.asked('/var/lib/bm-ca/cacert.pem'));
+  await untilWatched(rig, '/var/lib/bm-ca/cacert.pem');
+  rig.forget();
+  renameSync(join(root, 'var/lib/bm-ca'), join(root, 'var/lib/gone'));
+  await rig.until('it is asked for when its directory goes', () => rig.asked('/var/lib/bm-ca/cacert.pem'));
+  assert.equal(
+    rig.hints.some((hint) => hint.kind !== 'everything' && hint.path !== '/var/lib/bm-ca/cacert.pem'),
+    false,
+  );
+});
