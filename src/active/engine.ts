@@ -1,7 +1,7 @@
 import { DirtyPaths } from '../core/dirty.ts';
 import type { Log } from '../core/event.ts';
 import type { Reason } from '../core/failure.ts';
-import { isBelow, type ReplicaPath } from '../core/path.ts';
+import { ancestorsOf, isBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
 import type { Hint, WatchProblem } from '../watch/watcher.ts';
 import type { Peer } from './peer.ts';
@@ -46,7 +46,8 @@ export class Engine {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #walks: Promise<void> = Promise.resolve();
-  #walking = 0;
+  #walksWanted = new Set<ReplicaPath>();
+  #walking = false;
   #interval: NodeJS.Timeout | undefined;
   #degraded: WatchProblem | undefined;
   #stopped = false;
@@ -125,19 +126,33 @@ export class Engine {
     this.#planLooks();
   }
 
-  /** Walks everything at or below a path and looks at whatever differs from a ledger. */
+  /**
+   * Walks everything at or below a path and looks at whatever differs from a ledger. Walks that are asked
+   * for while one is under way are taken together: one over a tree covers those of its parts.
+   */
   walk(from: ReplicaPath): void {
-    this.#walking += 1;
-    this.#walks = this.#walks.then(async () => {
-      if (!this.#stopped) await this.#walkNow(from);
-      this.#walking -= 1;
-      this.#tellQuiet();
-    });
+    this.#walksWanted.add(from);
+    if (this.#walking) return;
+    this.#walking = true;
+    this.#walks = this.#walkAll();
+  }
+
+  async #walkAll(): Promise<void> {
+    while (this.#walksWanted.size > 0 && !this.#stopped) {
+      const wanted = this.#walksWanted;
+      this.#walksWanted = new Set();
+      for (const from of wanted) {
+        const covered = wanted.has('/' as ReplicaPath) || ancestorsOf(from).some((ancestor) => wanted.has(ancestor));
+        if (from === '/' || !covered) await this.#walkNow(from);
+      }
+    }
+    this.#walking = false;
+    this.#tellQuiet();
   }
 
   /** Resolves when all hints were looked at and all walks are over. */
   async quiet(): Promise<void> {
-    while (this.#dirty.size > 0 || this.#walking > 0) {
+    while (this.#dirty.size > 0 || this.#walking) {
       await new Promise<void>((resolve) => this.#quiet.push(resolve));
     }
   }
@@ -290,7 +305,7 @@ export class Engine {
   }
 
   #tellQuiet(): void {
-    if (this.#dirty.size > 0 || this.#walking > 0) return;
+    if (this.#dirty.size > 0 || this.#walking) return;
     for (const tell of this.#quiet.splice(0)) tell();
   }
 }

@@ -1,7 +1,7 @@
 import { absent, type Entry, identicalEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import { type Reason, retryOf } from '../core/failure.ts';
-import { ancestorsOf, type ReplicaPath } from '../core/path.ts';
+import { ancestorsOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { type ConflictKind, planPush } from '../core/plan.ts';
 import type { Halt, MassDeletionLimit } from '../core/safety.ts';
 import { isMassDeletion } from '../core/safety.ts';
@@ -48,6 +48,8 @@ export type ReplicatorOptions = {
 const pushesInFlight = 1024;
 /** Deletions within this time count together for the mass-deletion guard. */
 const deletionWindowMs = 60_000;
+/** From this attempt on a failure that may pass by itself is logged. */
+const worthTelling = 4;
 
 export type PathTrouble = { readonly reason: Reason; readonly detail: string; readonly attempts: number };
 
@@ -220,6 +222,9 @@ export class Replicator {
   async #bring(session: Session, path: ReplicaPath, put: Entry): Promise<void> {
     const expected = this.#expected.get(path);
     const expect = expected ?? this.#options.ledger.get(path) ?? absent;
+    if (put.kind === 'absent' && expect.kind === 'directory' && this.#holdsMore(path)) {
+      return this.#options.onRetry(path, 0);
+    }
     const plan = planPush(expect, put);
     if (plan.kind === 'nothing') {
       this.agreed(path, put);
@@ -238,6 +243,11 @@ export class Replicator {
     }
     this.#finish(path, outcome);
     this.#onOutcome(path, put, outcome);
+  }
+
+  /** Whether what is below the directory is still on its way to be removed: it goes first. */
+  #holdsMore(path: ReplicaPath): boolean {
+    return this.#options.ledger.below(path).some((below) => below !== path && this.isBusy(below));
   }
 
   /** Makes the directories that lead to a listed file, where the peer lacks them. False: there are none such. */
@@ -297,7 +307,19 @@ export class Replicator {
     this.lastAckAt = now;
     this.lagMs = Math.max(0, now - since);
     this.agreed(path, put);
+    this.#wakeNeighbours(path, put);
     this.#options.log({ kind: 'pushed', peer: this.peer, path, what: put.kind, result, lagMs: this.lagMs });
+  }
+
+  /** What waited for this directory to be made, or for this path to be removed, need not wait longer. */
+  #wakeNeighbours(path: ReplicaPath, put: Entry): void {
+    if (this.#troubles.size === 0) return;
+    const parent = parentOf(path);
+    if (put.kind === 'absent' && this.#troubles.get(parent)?.reason === 'not-empty') this.#enqueue(parent, this.#options.now());
+    if (put.kind !== 'directory') return;
+    for (const [troubled, { reason }] of this.#troubles) {
+      if (reason === 'parent-missing' && parentOf(troubled) === path) this.#enqueue(troubled, this.#options.now());
+    }
   }
 
   #onPathRefused(path: ReplicaPath, refusal: Extract<PushOutcome, { kind: 'refused' }>): void {
@@ -322,6 +344,8 @@ export class Replicator {
     this.#troubles.set(path, { reason, detail, attempts });
     this.#since.delete(path);
     this.#finish(path, { kind: 'refused', reason, detail, epoch: 0 });
+    // What passes by itself within a moment is nobody's concern.
+    if (retryOf[reason] === 'soon' && attempts < worthTelling) return;
     this.#options.log({ kind: 'path-failed', peer: this.peer, path, reason, detail });
   }
 

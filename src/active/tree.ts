@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { type Entry, type FileEntry, sameContent } from '../core/entry.ts';
 import { nameOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
+import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { observe } from '../files/observe.ts';
@@ -102,7 +103,7 @@ export class Tree {
       let left = put.size;
       while (left > 0) {
         const chunk = Buffer.allocUnsafe(Math.min(left, maxBodyBytes));
-        const size = readSync(fd, chunk);
+        const size = this.#read(fd, chunk, path);
         if (size === 0) throw new ContentChanged(path);
         const bytes = chunk.subarray(0, size);
         hash.update(bytes);
@@ -112,6 +113,15 @@ export class Tree {
       }
     } finally {
       closeSync(fd);
+    }
+  }
+
+  /** Anything may stand at the path by now, also what cannot be read: that is a change like others. */
+  #read(fd: number, chunk: Buffer, path: ReplicaPath): number {
+    try {
+      return readSync(fd, chunk);
+    } catch (error) {
+      throw new ContentChanged(`${path}: ${errnoFailure(error).detail}`);
     }
   }
 
@@ -125,7 +135,7 @@ export class Tree {
         constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
       );
     } catch (error) {
-      throw new ContentChanged(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+      throw new ContentChanged(`${path}: ${errnoFailure(error).detail}`);
     }
   }
 }

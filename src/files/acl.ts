@@ -18,7 +18,12 @@ const tags = {
   other: 0x20,
 } as const;
 
-/** `user::rw-,user:alice:r--,group::r--,mask::r--,other::r--`; undefined when the bytes are no ACL. */
+type AclEntry = { readonly tag: number; readonly permissions: number; readonly id: number };
+
+/**
+ * `user::rw-,user:alice:r--,group::r--,mask::r--,other::r--`; undefined when the bytes are no ACL. Names are
+ * percent-encoded, so that none can contain a separator.
+ */
 export function aclText(value: Buffer): string | undefined {
   if (value.length < 4 || (value.length - 4) % entryBytes !== 0 || value.readUInt32LE(0) !== version)
     return undefined;
@@ -55,36 +60,70 @@ function entryText(tag: number, permissions: number, id: number): string | undef
   }
 }
 
-/** The kernel's form of the text; undefined when it is no ACL, or names somebody this machine does not know. */
-export function aclBytes(text: string): Buffer | undefined {
-  const parts = text.split(',');
-  const value = Buffer.alloc(4 + parts.length * entryBytes);
-  value.writeUInt32LE(version, 0);
-  const entries = parts.map(parseEntry);
-  if (entries.some((entry) => entry === undefined)) return undefined;
-  // The kernel wants named entries in the order of their ids, which may be another one on this machine.
-  const sorted = entries.filter((entry) => entry !== undefined).sort((a, b) => a.tag - b.tag || a.id - b.id);
-  for (const [index, { tag, permissions, id }] of sorted.entries()) {
-    const at = 4 + index * entryBytes;
-    value.writeUInt16LE(tag, at);
-    value.writeUInt16LE(permissions, at + 2);
-    value.writeUInt32LE(id, at + 4);
+/**
+ * The kernel's form of the text. `malformed`: it is no ACL. `unknown`: it names somebody whom this machine does
+ * not know, the name being told.
+ */
+export type AclBytes =
+  | { readonly kind: 'bytes'; readonly bytes: Buffer }
+  | { readonly kind: 'malformed' }
+  | { readonly kind: 'unknown'; readonly name: string };
+
+/** The other way: text from anywhere, also from a peer, to the bytes of the attribute on this machine. */
+export function aclBytes(text: string): AclBytes {
+  const entries: AclEntry[] = [];
+  for (const part of text.split(',')) {
+    const entry = parseEntry(part);
+    if ('kind' in entry) return entry;
+    entries.push(entry);
   }
-  return value;
+  if (!isComplete(entries)) return { kind: 'malformed' };
+
+  // The kernel wants named entries in the order of their ids, which may be another one on this machine.
+  entries.sort((a, b) => a.tag - b.tag || a.id - b.id);
+  const bytes = Buffer.alloc(4 + entries.length * entryBytes);
+  bytes.writeUInt32LE(version, 0);
+  for (const [index, { tag, permissions, id }] of entries.entries()) {
+    const at = 4 + index * entryBytes;
+    bytes.writeUInt16LE(tag, at);
+    bytes.writeUInt16LE(permissions, at + 2);
+    bytes.writeUInt32LE(id, at + 4);
+  }
+  return { kind: 'bytes', bytes };
 }
 
-function parseEntry(part: string): { tag: number; permissions: number; id: number } | undefined {
+/** acl(5): exactly one user, group and other; one mask, and one is needed for named entries; nobody twice. */
+function isComplete(entries: readonly AclEntry[]): boolean {
+  const count = (tag: number): number => entries.filter((entry) => entry.tag === tag).length;
+  const named = count(tags['named-user']) + count(tags['named-group']);
+  const distinct = new Set(entries.map(({ tag, id }) => `${tag}:${id}`)).size;
+  return (
+    [tags.user, tags.group, tags.other].every((tag) => count(tag) === 1) &&
+    (named === 0 || count(tags.mask) === 1) &&
+    distinct === entries.length
+  );
+}
+
+function parseEntry(part: string): AclEntry | Exclude<AclBytes, { kind: 'bytes' }> {
   const match = /^(user|group|mask|other):([^:]*):(r|-)(w|-)(x|-)$/.exec(part);
-  if (match === null) return undefined;
-  const [, kind = '', name = '', r, w, x] = match;
+  if (match === null) return { kind: 'malformed' };
+  const [, kind = '', encoded = '', r, w, x] = match;
   const permissions = (r === 'r' ? 4 : 0) + (w === 'w' ? 2 : 0) + (x === 'x' ? 1 : 0);
-  if (name === '') return { tag: tags[kind as 'user' | 'group' | 'mask' | 'other'], permissions, id: noId };
-  const id =
-    kind === 'user'
-      ? ownerId(decodeURIComponent(name))
-      : kind === 'group'
-        ? groupId(decodeURIComponent(name))
-        : undefined;
-  if (id === undefined) return undefined;
+  if (encoded === '')
+    return { tag: tags[kind as 'user' | 'group' | 'mask' | 'other'], permissions, id: noId };
+  const name = decodedName(encoded);
+  if (name === undefined || (kind !== 'user' && kind !== 'group')) return { kind: 'malformed' };
+  const id = kind === 'user' ? ownerId(name) : groupId(name);
+  if (id === undefined) return { kind: 'unknown', name };
   return { tag: kind === 'user' ? tags['named-user'] : tags['named-group'], permissions, id };
+}
+
+/** Undefined where the encoding is broken, which only a peer can send. */
+function decodedName(encoded: string): string | undefined {
+  try {
+    return decodeURIComponent(encoded);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, lstatSync, openSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { errnoCode } from './errno.ts';
 
@@ -6,35 +6,62 @@ import { errnoCode } from './errno.ts';
 export type OpenDirectory = {
   readonly ok: true;
   readonly fd: number;
-  /** The path of a child that leads through the descriptor. */
+  /** The path of a child that leads through the descriptor. Throws for a name that would lead elsewhere. */
   child(name: string): string;
 };
 
 export type NotOpened = {
   readonly ok: false;
+  /**
+   * - `parent-missing`: there is nothing, or something that is neither a directory nor a link.
+   * - `not-confined`: there is a symbolic link.
+   * - `permission`, `io`: it may or may not be there.
+   */
   readonly reason: 'parent-missing' | 'not-confined' | 'permission' | 'io';
   readonly detail: string;
 };
 
-const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+export type OpenParent = OpenDirectory | NotOpened;
+
+export type DirectoriesOptions = {
+  /**
+   * The most descriptors to hold, at least 1. Beyond it those used longest ago are closed, so that what `open`
+   * and `parentOf` return is good only until the next call. Default: no limit.
+   */
+  readonly maxOpen?: number;
+};
+
+/** `where`: what the kernel called the directory when it was opened. */
+type Held = { readonly directory: OpenDirectory; readonly where: string };
+
+/** libuv adds O_CLOEXEC to every open. */
+const rootFlags = constants.O_RDONLY | constants.O_DIRECTORY;
+const belowFlags = rootFlags | constants.O_NOFOLLOW;
 
 /**
  * Opens directories one component after the other, each through the descriptor of the one before and
  * without following links, so that no link that is put in their place can lead elsewhere. The root itself is
  * the administrator's choice and may be reached through links.
  *
- * Descriptors stay open until `close`, for one batch, and are never closed before: whoever holds one may use
- * it. If somebody moves a directory away meanwhile, its descriptor still names that directory, which then
- * receives what was meant for it; nothing is ever redirected to another one.
+ * Without `maxOpen` every descriptor stays open until `close`, for one batch: a caller keeps paths that lead
+ * through its number, which must not come to mean another directory meanwhile.
+ *
+ * A descriptor names a directory and not a place. Each `open` asks the kernel where its directory is now and
+ * opens anew if that changed. Somebody may still move it away after that and before it is used: then the
+ * directory they moved receives what was meant for it, wherever they put it. That is the worst that can happen:
+ * nothing reaches a directory that was not below the root when it was opened.
  */
 export class Directories implements Disposable {
   readonly #root: string;
-  readonly #open = new Map<ReplicaPath, OpenDirectory>();
-  /** Descriptors of directories that were removed or replaced: closed with the others. */
+  readonly #maxOpen: number;
+  /** Those used longest ago come first. */
+  readonly #open = new Map<ReplicaPath, Held>();
+  /** Descriptors of directories that were removed or moved: closed with the others, see above. */
   #forgotten: number[] = [];
 
-  constructor(root: string) {
+  constructor(root: string, options: DirectoriesOptions = {}) {
     this.#root = root;
+    this.#maxOpen = options.maxOpen ?? Number.POSITIVE_INFINITY;
   }
 
   /** How many descriptors are held. */
@@ -43,38 +70,47 @@ export class Directories implements Disposable {
   }
 
   /** The directory that holds the path. */
-  parentOf(path: ReplicaPath): OpenDirectory | NotOpened {
+  parentOf(path: ReplicaPath): OpenParent {
     return this.open(parentOf(path));
   }
 
   /** The directory itself. */
-  open(path: ReplicaPath): OpenDirectory | NotOpened {
-    const known = this.#open.get(path);
-    if (known !== undefined) return known;
-    if (path === '/') return this.#openAt(path, this.#root, flags & ~constants.O_NOFOLLOW);
+  open(path: ReplicaPath): OpenParent {
+    const held = this.#open.get(path);
+    if (held !== undefined) {
+      if (whereIs(held.directory.fd) === held.where) {
+        if (this.#maxOpen !== Number.POSITIVE_INFINITY) this.#touch(path, held);
+        return held.directory;
+      }
+      this.forget(path);
+    }
+    if (path === '/') return this.#openRoot();
     const parent = this.open(parentOf(path));
-    return parent.ok ? this.#openAt(path, parent.child(nameOf(path)), flags) : parent;
+    return parent.ok ? this.#openBelow(path, parent.child(nameOf(path))) : parent;
   }
 
   /** Drops what is known of a path and all below, after it was removed or replaced. */
   forget(path: ReplicaPath): void {
-    for (const [known, directory] of this.#open) {
-      if (known !== path && !known.startsWith(`${path}/`)) continue;
-      this.#forgotten.push(directory.fd);
+    const below = path === '/' ? path : `${path}/`;
+    for (const [known, { directory }] of this.#open) {
+      if (known !== path && !known.startsWith(below)) continue;
       this.#open.delete(known);
+      if (this.#maxOpen === Number.POSITIVE_INFINITY) this.#forgotten.push(directory.fd);
+      else closeSync(directory.fd);
     }
   }
 
   /** Closes one directory that nobody uses any more, so that a long walk holds few descriptors. */
   release(path: ReplicaPath): void {
-    const known = this.#open.get(path);
-    if (known === undefined || path === '/') return;
+    const held = this.#open.get(path);
+    if (held === undefined || path === '/') return;
     this.#open.delete(path);
-    closeSync(known.fd);
+    closeSync(held.directory.fd);
   }
 
+  /** Closes all. The next `open` begins anew. */
   close(): void {
-    for (const { fd } of this.#open.values()) closeSync(fd);
+    for (const { directory } of this.#open.values()) closeSync(directory.fd);
     for (const fd of this.#forgotten) closeSync(fd);
     this.#open.clear();
     this.#forgotten = [];
@@ -84,16 +120,67 @@ export class Directories implements Disposable {
     this.close();
   }
 
-  #openAt(path: ReplicaPath, full: string, how: number): OpenDirectory | NotOpened {
-    try {
-      const fd = openSync(full, how);
-      const directory: OpenDirectory = { ok: true, fd, child: (name) => `/proc/self/fd/${fd}/${name}` };
-      this.#open.set(path, directory);
-      return directory;
-    } catch (error) {
-      return notOpened(path, full, errnoCode(error));
+  #openRoot(): OpenParent {
+    const fd = opened(this.#root, rootFlags);
+    if (typeof fd === 'string') return rootNotOpened(this.#root, fd);
+    // Without /proc every child would look absent, and that is what a deletion looks like.
+    if (statSync(`/proc/self/fd/${fd}/.`, { throwIfNoEntry: false }) === undefined) {
+      closeSync(fd);
+      return { ok: false, reason: 'io', detail: 'expected /proc to be mounted, found no /proc/self/fd' };
     }
+    return this.#hold('/' as ReplicaPath, fd);
   }
+
+  #openBelow(path: ReplicaPath, full: string): OpenParent {
+    const fd = opened(full, belowFlags);
+    return typeof fd === 'string' ? notOpened(path, full, fd) : this.#hold(path, fd);
+  }
+
+  #hold(path: ReplicaPath, fd: number): OpenDirectory {
+    const directory: OpenDirectory = {
+      ok: true,
+      fd,
+      child: (name) => `/proc/self/fd/${fd}/${checked(name)}`,
+    };
+    this.#open.set(path, { directory, where: whereIs(fd) });
+    for (const [oldest, { directory: old }] of this.#open) {
+      if (this.#open.size <= this.#maxOpen) break;
+      this.#open.delete(oldest);
+      closeSync(old.fd);
+    }
+    return directory;
+  }
+
+  #touch(path: ReplicaPath, held: Held): void {
+    this.#open.delete(path);
+    this.#open.set(path, held);
+  }
+}
+
+/** The kernel's path of an open directory, which ends in ` (deleted)` once it is removed. */
+function whereIs(fd: number): string {
+  return readlinkSync(`/proc/self/fd/${fd}`);
+}
+
+/** Names come from checked paths or from the disk, so a bad one is a bug that must not reach a system call. */
+function checked(name: string): string {
+  if (name === '..' || name.includes('/') || name.includes('\0'))
+    throw new Error(`expected the name of a child, found ${JSON.stringify(name)}`);
+  return name;
+}
+
+function opened(full: string, flags: number): number | string {
+  try {
+    return openSync(full, flags);
+  } catch (error) {
+    return errnoCode(error);
+  }
+}
+
+/** The root is expected to be there: that it is not says nothing about the paths below. */
+function rootNotOpened(root: string, code: string): NotOpened {
+  const reason = code === 'EACCES' || code === 'EPERM' ? 'permission' : 'io';
+  return { ok: false, reason, detail: `cannot open the root directory ${root} (${code})` };
 }
 
 function notOpened(path: ReplicaPath, full: string, code: string): NotOpened {
@@ -101,24 +188,24 @@ function notOpened(path: ReplicaPath, full: string, code: string): NotOpened {
     case 'ENOENT':
       return { ok: false, reason: 'parent-missing', detail: `expected the directory ${path}, found nothing` };
     case 'ELOOP':
-    case 'ENOTDIR': {
-      const link = lstatSync(full, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-      if (link)
-        return {
-          ok: false,
-          reason: 'not-confined',
-          detail: `expected the directory ${path}, found a symbolic link, which is never followed`,
-        };
-      return {
-        ok: false,
-        reason: 'parent-missing',
-        detail: `expected the directory ${path}, found something else`,
-      };
-    }
+    case 'ENOTDIR':
+      return notADirectory(path, full, code);
     case 'EACCES':
     case 'EPERM':
       return { ok: false, reason: 'permission', detail: `may not open the directory ${path} (${code})` };
     default:
       return { ok: false, reason: 'io', detail: `cannot open the directory ${path} (${code})` };
   }
+}
+
+function notADirectory(path: ReplicaPath, full: string, code: string): NotOpened {
+  const stats = lstatSync(full, { throwIfNoEntry: false });
+  if (stats?.isSymbolicLink() === true) {
+    const detail = `expected the directory ${path}, found a symbolic link, which is never followed`;
+    return { ok: false, reason: 'not-confined', detail };
+  }
+  if (stats?.isDirectory() === true)
+    return { ok: false, reason: 'io', detail: `the directory ${path} changed while it was opened (${code})` };
+  const found = stats === undefined ? 'nothing' : 'something else';
+  return { ok: false, reason: 'parent-missing', detail: `expected the directory ${path}, found ${found}` };
 }

@@ -1,33 +1,71 @@
 import { createHash, hash } from 'node:crypto';
 import { readSync } from 'node:fs';
-import xxhash, { type XXHashAPI } from 'xxhash-wasm';
+import xxhash, { type XXHash, type XXHashAPI } from 'xxhash-wasm';
+
+/** Files that fit are read and hashed in one go each; others in chunks of this size, bytes. */
+const chunkBytes = 256 * 1024;
+/** All hashing is synchronous, so one buffer serves all files. */
+const chunk = Buffer.allocUnsafeSlow(chunkBytes);
+const emptyDigest = hash('sha256', '', 'hex');
+
+/**
+ * SHA-256 (hexadecimal) and size in bytes of what a descriptor holds, from its beginning, at most `maxBytes`
+ * (default: all). With the size that is expected as `maxBytes`, a file that grows for ever is not read for ever;
+ * whether it grew is for the caller to see. Throws system errors.
+ */
+export function sha256OfFile(
+  fd: number,
+  maxBytes = Number.POSITIVE_INFINITY,
+): { readonly digest: string; readonly size: number } {
+  if (maxBytes === 0) return { digest: emptyDigest, size: 0 };
+  const first = readSync(fd, chunk, 0, Math.min(chunkBytes, maxBytes), 0);
+  if (first === maxBytes) return { digest: hash('sha256', chunk.subarray(0, first), 'hex'), size: first };
+
+  // It is longer, or the read was short: only a read of nothing is the end.
+  const state = createHash('sha256').update(chunk.subarray(0, first));
+  let size = first;
+  for (let read = first; read > 0 && size < maxBytes; size += read) {
+    read = readSync(fd, chunk, 0, Math.min(chunkBytes, maxBytes - size), size);
+    state.update(chunk.subarray(0, read));
+  }
+  return { digest: state.digest('hex'), size };
+}
 
 let quick: XXHashAPI | undefined;
-const buffer = Buffer.allocUnsafe(256 * 1024);
 
 /** Has to be awaited once before `fingerprint` is used: the hash is WebAssembly. */
 export async function initialiseHash(): Promise<void> {
   quick ??= await xxhash();
 }
 
-/** XXH64 over lines, 16 hexadecimal digits. Finds differences; says nothing about intent. */
+/** Text is hashed in pieces of this size, so that the memory of the WebAssembly never grows. Bytes. */
+const pieceBytes = 64 * 1024;
+const piece = new Uint8Array(pieceBytes);
+const encoder = new TextEncoder();
+
+/**
+ * XXH64 over lines, 16 hexadecimal digits. The length of each line counts, so that no other lines give the same
+ * text. It finds differences; it is no proof against somebody who wants two trees to look the same.
+ */
 export function fingerprint(lines: Iterable<string>): string {
   if (quick === undefined) throw new Error('initialiseHash was not awaited');
   const state = quick.create64();
-  for (const line of lines) state.update(line).update('\n');
+  let filled = 0;
+  for (const line of lines) {
+    let rest = `${line.length} ${line}\n`;
+    for (;;) {
+      const { read, written } = encoder.encodeInto(rest, piece.subarray(filled));
+      filled += written;
+      if (read === rest.length) break;
+      rest = rest.slice(read);
+      filled = flush(state, filled);
+    }
+  }
+  flush(state, filled);
   return state.digest().toString(16).padStart(16, '0');
 }
 
-/** SHA-256 (hexadecimal) and size of what a descriptor holds, from its beginning. Throws system errors. */
-export function sha256OfFile(fd: number): { digest: string; size: number } {
-  const first = readSync(fd, buffer, 0, buffer.byteLength, 0);
-  if (first < buffer.byteLength)
-    return { digest: hash('sha256', buffer.subarray(0, first), 'hex'), size: first };
-  const state = createHash('sha256').update(buffer);
-  for (let size = first; ; ) {
-    const read = readSync(fd, buffer, 0, buffer.byteLength, size);
-    if (read === 0) return { digest: state.digest('hex'), size };
-    state.update(buffer.subarray(0, read));
-    size += read;
-  }
+function flush(state: XXHash<bigint>, filled: number): number {
+  state.update(piece.subarray(0, filled));
+  return 0;
 }

@@ -2,8 +2,12 @@ import { closeSync, constants as fs, openSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import koffi from 'koffi';
 
-/** Calls of libc that Node lacks. Paths may lead through `/proc/self/fd`. */
+/**
+ * Calls of libc that Node lacks. Paths may lead through `/proc/self/fd`; they are text without NUL, which C
+ * would take for the end. Descriptors that Node opens are closed on exec: libuv adds O_CLOEXEC to every open.
+ */
 
+/** `code`: the name of the errno, such as `EEXIST`. Where two names mean one number: EAGAIN and ENOTSUP. */
 export type CallResult = { readonly ok: true } | { readonly ok: false; readonly code: string };
 
 const atCwd = -100;
@@ -12,6 +16,8 @@ const renameNoReplaceFlag = 1;
 const renameExchangeFlag = 2;
 const utimeOmit = (1n << 30n) - 2n;
 const setLease = 1024;
+const readLease = 0;
+const noLease = 2;
 const lockExclusive = 2;
 const lockNonBlocking = 4;
 
@@ -85,30 +91,48 @@ function libc(): Libc {
   return loaded;
 }
 
-const errnoNames = new Map(Object.entries(os.errno).map(([name, number]) => [number, name]));
+/** The first name wins, as in Node's own errors: 11 is EAGAIN and not EWOULDBLOCK, 95 is ENOTSUP. */
+const errnoNames = new Map(
+  Object.entries(os.errno)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
 
+/**
+ * The errno of this thread. To be asked right after the call that failed, since anything between could set
+ * another one; so it only names a failure, whether there was one the call's result has told.
+ */
 function lastCode(): string {
   const errno = koffi.errno();
   return errnoNames.get(errno) ?? `ERRNO${errno}`;
+}
+
+function withoutNul(text: string): string {
+  if (text.includes('\0')) throw codedError('EINVAL', 'text with a NUL byte', text);
+  return text;
 }
 
 function outcome(result: number): CallResult {
   return result === 0 ? { ok: true } : { ok: false, code: lastCode() };
 }
 
-function systemError(call: string, path: string): Error {
-  const code = lastCode();
-  return Object.assign(new Error(`${code}: ${call} '${path}'`), { code, syscall: call });
+function codedError(code: string, call: string, path: string): Error & { readonly code: string } {
+  return Object.assign(new Error(`${code}: ${call} '${path}'`), { code, syscall: call, path });
+}
+
+/** As the errors of node:fs: with `code`, `syscall` and `path`. */
+function systemError(call: string, path: string): Error & { readonly code: string } {
+  return codedError(lastCode(), call, path);
 }
 
 /** Swaps two existing names in one atomic step: renameat2 with RENAME_EXCHANGE. */
 export function renameExchange(from: string, to: string): CallResult {
-  return outcome(libc().renameat2(atCwd, from, atCwd, to, renameExchangeFlag));
+  return outcome(libc().renameat2(atCwd, withoutNul(from), atCwd, withoutNul(to), renameExchangeFlag));
 }
 
 /** Renames unless `to` exists (`EEXIST`): renameat2 with RENAME_NOREPLACE. */
 export function renameNoReplace(from: string, to: string): CallResult {
-  return outcome(libc().renameat2(atCwd, from, atCwd, to, renameNoReplaceFlag));
+  return outcome(libc().renameat2(atCwd, withoutNul(from), atCwd, withoutNul(to), renameNoReplaceFlag));
 }
 
 /** Writes everything of the file system that holds `fd` to its disk. Throws a system error. */
@@ -116,18 +140,26 @@ export function syncFileSystem(fd: number): void {
   if (libc().syncfs(fd) !== 0) throw systemError('syncfs', String(fd));
 }
 
-/** Sets the modification time, `SECONDS.NANOSECONDS` with nine decimals, of the name itself. Throws a system error. */
+/**
+ * Sets the modification time of the name itself, links not followed; the access time stays. `mtime`:
+ * `SECONDS.NANOSECONDS` with nine decimals, which count up from the seconds also before 1970. Throws a system
+ * error, EINVAL for text that is no such time.
+ */
 export function setTimes(path: string, mtime: string): void {
-  const [seconds = '0', nanoseconds = '0'] = mtime.split('.');
+  const [, seconds, nanoseconds] = /^(-?\d{1,15})\.(\d{9})$/.exec(mtime) ?? [];
+  if (seconds === undefined || nanoseconds === undefined)
+    throw codedError('EINVAL', `utimensat to ${mtime}`, path);
   const times = BigInt64Array.of(0n, utimeOmit, BigInt(seconds), BigInt(nanoseconds));
-  if (libc().utimensat(atCwd, path, times, symlinkNoFollow) !== 0) throw systemError('utimensat', path);
+  if (libc().utimensat(atCwd, withoutNul(path), times, symlinkNoFollow) !== 0)
+    throw systemError('utimensat', path);
 }
 
 let listening = false;
 
 /**
- * Whether any process has the file open for writing. `fd` is open for reading only. The kernel grants a
- * read lease exactly when nobody has; it is given back at once. Undefined where leases are not available.
+ * Whether any process, this one included, has the file open for writing or mapped for it. `fd` is open for
+ * reading only. The kernel grants a read lease exactly when nobody has; it is given back at once.
+ * Undefined where leases are not available: the file system has none, or the file is another user's.
  */
 export function isOpenForWriting(fd: number): boolean | undefined {
   if (!listening) {
@@ -136,74 +168,97 @@ export function isOpenForWriting(fd: number): boolean | undefined {
     listening = true;
   }
   const { fcntl } = libc();
-  if (fcntl(fd, setLease, 'int', 0) === 0) {
-    fcntl(fd, setLease, 'int', 2);
+  if (fcntl(fd, setLease, 'int', readLease) === 0) {
+    fcntl(fd, setLease, 'int', noLease);
     return false;
   }
   return lastCode() === 'EAGAIN' ? true : undefined;
 }
 
-/** An exclusive lock on a file, which is made where it is missing. Undefined while somebody else holds it. */
+/**
+ * An exclusive lock on a file, which is made (mode 0600) where it is missing. It lasts until `release` or the
+ * end of the process. Undefined while somebody else holds it. Throws a system error.
+ */
 export function lockFile(path: string): { release(): void } | undefined {
-  const fd = openSync(path, fs.O_CREAT | fs.O_RDWR, 0o600);
-  if (libc().flock(fd, lockExclusive | lockNonBlocking) === 0) return { release: () => closeSync(fd) };
-  const code = lastCode();
+  const fd = openSync(path, fs.O_CREAT | fs.O_RDWR | fs.O_NOFOLLOW, 0o600);
+  if (libc().flock(fd, lockExclusive | lockNonBlocking) === 0) {
+    let held = true;
+    return {
+      release: () => {
+        // The number may belong to another file after the first release.
+        if (held) closeSync(fd);
+        held = false;
+      },
+    };
+  }
+  const error = systemError('flock', path);
   closeSync(fd);
-  if (code === 'EAGAIN') return undefined;
-  throw Object.assign(new Error(`${code}: flock '${path}'`), { code });
+  if (error.code === 'EAGAIN') return undefined;
+  throw error;
 }
 
-const listBuffer = Buffer.allocUnsafe(64 * 1024);
-const valueBuffer = Buffer.allocUnsafe(64 * 1024);
+/** XATTR_LIST_MAX and XATTR_SIZE_MAX of Linux: no list and no value is longer. */
+const maxXattrBytes = 64 * 1024;
+const listBuffer = Buffer.allocUnsafeSlow(maxXattrBytes);
+const valueBuffer = Buffer.allocUnsafeSlow(maxXattrBytes);
 
-/** Names of the extended attributes; undefined where the file system has none. Throws a system error. */
-export function listXattrs(path: string): string[] | undefined {
-  const length = libc().llistxattr(path, listBuffer, listBuffer.length);
+/** Names of the extended attributes; none where the file system has no attributes. Throws a system error. */
+export function listXattrs(path: string): readonly string[] {
+  const length = libc().llistxattr(withoutNul(path), listBuffer, maxXattrBytes);
   if (length > 0) return listBuffer.toString('utf8', 0, length - 1).split('\0');
-  if (length === 0) return [];
-  const code = lastCode();
-  if (code === 'ENOTSUP' || code === 'EOPNOTSUPP') return undefined;
-  throw Object.assign(new Error(`${code}: llistxattr '${path}'`), { code });
+  if (length === 0) return noNames;
+  const error = systemError('llistxattr', path);
+  if (error.code === 'ENOTSUP') return noNames;
+  throw error;
 }
+
+const noNames: readonly string[] = [];
 
 /** The value, a copy; undefined when there is none of that name. Throws a system error. */
 export function getXattr(path: string, name: string): Buffer | undefined {
-  const length = libc().lgetxattr(path, name, valueBuffer, valueBuffer.length);
+  const length = libc().lgetxattr(withoutNul(path), withoutNul(name), valueBuffer, maxXattrBytes);
   if (length >= 0) return Buffer.from(valueBuffer.subarray(0, length));
-  const code = lastCode();
-  if (code === 'ENODATA' || code === 'ENOTSUP') return undefined;
-  throw Object.assign(new Error(`${code}: lgetxattr ${name} of '${path}'`), { code });
+  const error = systemError(`lgetxattr ${name}`, path);
+  if (error.code === 'ENODATA' || error.code === 'ENOTSUP') return undefined;
+  throw error;
 }
 
+/** Sets or replaces one attribute of the name itself. Throws a system error. */
 export function setXattr(path: string, name: string, value: Uint8Array): void {
-  if (libc().lsetxattr(path, name, value, value.byteLength, 0) !== 0)
+  if (libc().lsetxattr(withoutNul(path), withoutNul(name), value, value.byteLength, 0) !== 0)
     throw systemError(`lsetxattr ${name}`, path);
 }
 
+/** Removes one attribute of the name itself; none of that name is fine. Throws a system error. */
 export function removeXattr(path: string, name: string): void {
-  if (libc().lremovexattr(path, name) !== 0) throw systemError(`lremovexattr ${name}`, path);
+  if (libc().lremovexattr(withoutNul(path), withoutNul(name)) === 0) return;
+  const error = systemError(`lremovexattr ${name}`, path);
+  if (error.code !== 'ENODATA') throw error;
 }
 
-type Account = { name: string; uid: number; gid: number };
+type Account = { readonly name: string; readonly uid: number; readonly gid: number };
 
+/** What the call points to is overwritten by the next call, so it is copied at once. */
 function decoded(pointer: unknown, type: Libc['user'] | Libc['group']): Account | undefined {
-  return pointer === null || pointer === undefined
-    ? undefined
-    : (koffi.decode(pointer as never, type) as Account);
+  return pointer === null ? undefined : (koffi.decode(pointer, type) as Account);
 }
 
-export function userName(uid: number): string | undefined {
+/** The name of a user by the system's name service; undefined where it knows none. */
+export function userNameOf(uid: number): string | undefined {
   return decoded(libc().getpwuid(uid), libc().user)?.name;
 }
 
-export function userId(name: string): number | undefined {
-  return decoded(libc().getpwnam(name), libc().user)?.uid;
+/** The id of a user by the system's name service; undefined where it knows no such name. */
+export function userIdOf(name: string): number | undefined {
+  return name.includes('\0') ? undefined : decoded(libc().getpwnam(name), libc().user)?.uid;
 }
 
+/** As userNameOf, for a group. */
 export function groupNameOf(gid: number): string | undefined {
   return decoded(libc().getgrgid(gid), libc().group)?.name;
 }
 
+/** As userIdOf, for a group. */
 export function groupIdOf(name: string): number | undefined {
-  return decoded(libc().getgrnam(name), libc().group)?.gid;
+  return name.includes('\0') ? undefined : decoded(libc().getgrnam(name), libc().group)?.gid;
 }

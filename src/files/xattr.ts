@@ -8,7 +8,8 @@ const none: Xattrs = Object.freeze({});
 
 /**
  * Which attributes travel: users' own, SELinux labels, file capabilities and ACLs. Others belong to the
- * machine: trusted.* to its overlay file systems, security.ima and security.evm to its signing keys.
+ * machine: trusted.* to its overlay and cluster file systems, security.ima and security.evm to its signing
+ * keys, system.* but for ACLs to its file system.
  */
 function travels(name: string): boolean {
   return (
@@ -20,38 +21,73 @@ function isAcl(name: string): boolean {
   return name === 'system.posix_acl_access' || name === 'system.posix_acl_default';
 }
 
-/** The attributes of the name itself, links not followed. Throws a system error. */
+/** Whether the attributes hold names of accounts, which may change while the file does not. */
+export function namesAccounts(xattrs: Xattrs): boolean {
+  return Object.keys(xattrs).some(isAcl);
+}
+
+/**
+ * The attributes of the name itself, links not followed, in the order of their names: base64, ACLs as text.
+ * None where the file system has none. Throws a system error.
+ */
 export function readXattrs(path: string): Xattrs {
   const names = listXattrs(path);
-  if (names === undefined || names.length === 0) return none;
+  if (names.length === 0) return none;
   const found: Record<string, string> = {};
   for (const name of names.filter(travels).sort()) {
     const value = getXattr(path, name);
-    if (value === undefined) continue;
-    found[name] = (isAcl(name) ? aclText(value) : undefined) ?? value.toString('base64');
+    // Undefined: it was removed since the names were read.
+    if (value !== undefined) found[name] = isAcl(name) ? readableAcl(path, value) : value.toString('base64');
   }
   return found;
 }
 
-/** Makes the travelling attributes of the name equal to `wanted`; the others stay. */
+/** An ACL in a form that is not known cannot be carried over by name, and must not pass for none. */
+function readableAcl(path: string, value: Buffer): string {
+  const text = aclText(value);
+  if (text !== undefined) return text;
+  const problem = new Error(
+    `EINVAL: expected a POSIX ACL of version 2 '${path}', found ${value.toString('hex')}`,
+  );
+  throw Object.assign(problem, { code: 'EINVAL', syscall: 'decoding the ACL of' });
+}
+
+/**
+ * Makes the travelling attributes of the name itself equal to `wanted`; the others stay. Everything is checked
+ * before anything is changed; a failure of the system in the middle leaves some changed.
+ */
 export function applyXattrs(path: string, wanted: Xattrs): PathFailure | undefined {
   try {
     const present = readXattrs(path);
-    for (const name of Object.keys(present)) if (wanted[name] === undefined) removeXattr(path, name);
+    const values: [string, Buffer][] = [];
     for (const [name, text] of Object.entries(wanted)) {
       if (present[name] === text) continue;
-      if (!travels(name))
-        return { reason: 'no-xattrs', detail: `the attribute ${name} is not one that is replicated` };
-      const value = isAcl(name) ? aclBytes(text) : Buffer.from(text, 'base64');
-      if (value === undefined)
-        return {
-          reason: 'unknown-owner',
-          detail: `the ACL ${text} names somebody who does not exist on this node`,
-        };
-      setXattr(path, name, value);
+      const value = attributeBytes(name, text);
+      if (!Buffer.isBuffer(value)) return value;
+      values.push([name, value]);
     }
+    for (const name of Object.keys(present)) if (!Object.hasOwn(wanted, name)) removeXattr(path, name);
+    for (const [name, value] of values) setXattr(path, name, value);
     return undefined;
   } catch (error) {
     return errnoFailure(error);
   }
+}
+
+/** The bytes of an attribute as a peer sent it, or why there can be none. */
+function attributeBytes(name: string, text: string): Buffer | PathFailure {
+  if (!travels(name) || name.includes('\0'))
+    return { reason: 'no-xattrs', detail: `expected an attribute that is replicated, found ${name}` };
+  if (isAcl(name)) {
+    const acl = aclBytes(text);
+    if (acl.kind === 'bytes') return acl.bytes;
+    if (acl.kind === 'malformed') return { reason: 'no-xattrs', detail: `expected an ACL, found ${text}` };
+    return {
+      reason: 'unknown-owner',
+      detail: `the ACL ${text} names ${acl.name}, who does not exist on this node`,
+    };
+  }
+  const value = Buffer.from(text, 'base64');
+  if (value.toString('base64') === text) return value;
+  return { reason: 'no-xattrs', detail: `expected base64 as the value of ${name}, found something else` };
 }

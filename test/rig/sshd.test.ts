@@ -16,9 +16,10 @@ function sshArgs(sshd: Sshd, identityFile: string): string[] {
 
 function ssh(sshd: Sshd, identityFile: string, command: string): Promise<{ code: number; stdout: string }> {
   return new Promise((resolve) => {
-    execFile('ssh', [...sshArgs(sshd, identityFile), command], (error, stdout) =>
+    const client = execFile('ssh', [...sshArgs(sshd, identityFile), command], (error, stdout) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout }),
     );
+    client.stdin?.end();
   });
 }
 

@@ -21,7 +21,7 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
   const node = await openNode(options.config, log);
   const daemon = new Daemon(node);
   // The socket comes first: it is what keeps a second daemon out.
-  await using control = await serveControl({
+  const control = await serveControl({
     runtime: node.config.runtime,
     handle: (request, reply, signal) => daemon.handle(request, reply, signal),
     onBug: (error) =>

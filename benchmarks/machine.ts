@@ -1,0 +1,50 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { arch, availableParallelism, cpus, release, tmpdir, totalmem, type } from 'node:os';
+import { join } from 'node:path';
+import { checkout } from '../test/rig/pair.ts';
+
+export type Machine = {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memoryGiB: number;
+  readonly kernel: string;
+  /** Of the folder where the trees are. */
+  readonly fileSystem: string;
+};
+
+export type Versions = Readonly<Record<'bm-confsync' | 'node' | 'openssh' | 'rsync' | 'lsyncd', string>>;
+
+export function describeMachine(): Machine {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? arch(),
+    cores: availableParallelism(),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    kernel: `${type()} ${release()}`,
+    fileSystem: execFileSync('stat', ['-f', '-c', '%T', tmpdir()], { encoding: 'utf8' }).trim(),
+  };
+}
+
+export function describeVersions(): Versions {
+  const manifest = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string };
+  return {
+    'bm-confsync': `${manifest.version} (${commit()})`,
+    node: process.version,
+    openssh: firstMatch('ssh', ['-V'], /OpenSSH_([^ ,]+)/),
+    rsync: firstMatch('rsync', ['--version'], /version ([^ ]+)/),
+    lsyncd: firstMatch('lsyncd', ['--version'], /Version: ([^\s]+)/),
+  };
+}
+
+function commit(): string {
+  const git = (args: string[]) => spawnSync('git', ['-C', checkout, ...args], { encoding: 'utf8' });
+  const head = git(['rev-parse', '--short', 'HEAD']);
+  if (head.status !== 0) return 'no commit';
+  const changed = git(['status', '--porcelain', '--', 'src', 'package-lock.json']).stdout !== '';
+  return `${head.stdout.trim()}${changed ? ', with changes' : ''}`;
+}
+
+function firstMatch(program: string, args: string[], pattern: RegExp): string {
+  const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  return pattern.exec(`${stdout ?? ''}${stderr ?? ''}`)?.[1] ?? 'not installed';
+}

@@ -1,0 +1,70 @@
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Pair } from '../../test/rig/pair.ts';
+import { watchArrival } from '../arrival.ts';
+import type { Peer } from '../peer.ts';
+import { bare } from '../peers/bare.ts';
+import { confsync } from '../peers/confsync.ts';
+import { lsyncdDefault, lsyncdNow, lsyncdSoon } from '../peers/lsyncd.ts';
+import { rsync } from '../peers/rsync.ts';
+import { copyLocally, mustBecomeEqual, pairWithTree, type Row, type Series, type Size } from '../row.ts';
+
+const contentBytes = 4096;
+const deadlineMs = 60_000;
+const peers = [bare, confsync, rsync, lsyncdNow, lsyncdSoon, lsyncdDefault];
+
+/** Makes ready what can be made ready before the clock starts, and returns the one step that is the change. */
+type PrepareChange = (pair: Pair, path: string, content: Buffer) => () => void;
+
+const replace: PrepareChange = (pair, path, content) => {
+  const staged = join(pair.active.root, 'stage', 'new');
+  mkdirSync(join(pair.active.root, 'stage'), { recursive: true });
+  writeFileSync(staged, content);
+  return () => renameSync(staged, join(pair.active.root, path));
+};
+
+const rewrite: PrepareChange = (pair, path, content) => () =>
+  writeFileSync(join(pair.active.root, path), content);
+
+async function open(peer: Peer, size: Size, prepare: PrepareChange): Promise<Series> {
+  const { pair, paths } = await pairWithTree(size);
+  await copyLocally(pair);
+  const following = await peer.follow?.(pair);
+  return {
+    sample: async (round) => {
+      const path = paths[(round * 37) % paths.length] ?? '';
+      const line = `changed = ${round} # `;
+      const content = Buffer.from(`${line.repeat(Math.ceil(contentBytes / line.length))}\n`);
+      const change = prepare(pair, path, content);
+      const arrival = watchArrival(join(pair.passive.root, path), content, deadlineMs);
+      const start = performance.now();
+      change();
+      // Who does not follow is started at once.
+      const [seen] = await Promise.all([arrival.seen, following === undefined && peer.copy?.(pair)]);
+      return seen - start;
+    },
+    check: () => mustBecomeEqual(pair),
+    [Symbol.asyncDispose]: async () => {
+      await following?.[Symbol.asyncDispose]();
+      await pair[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export const latencyReplace: Row = {
+  name: 'latency-replace',
+  title: ({ files }) =>
+    `One file replaced (rename) in a tree of ${files}: until it is seen on the passive node`,
+  repeat: 100,
+  peers,
+  open: (peer, size) => open(peer, size, replace),
+};
+
+export const latencyInPlace: Row = {
+  name: 'latency-in-place',
+  title: ({ files }) =>
+    `One file written in place in a tree of ${files}: until it is seen on the passive node`,
+  repeat: 100,
+  peers,
+  open: (peer, size) => open(peer, size, rewrite),
+};

@@ -1,0 +1,292 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { type Sshd, startSshd } from './sshd.ts';
+import { eventually } from './tree.ts';
+
+export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const mainFile = join(checkout, 'src', 'cli', 'main.ts');
+
+export type NodeName = 'active' | 'passive';
+
+/** Where one node of the pair has its things. */
+export type NodePlace = {
+  readonly name: string;
+  readonly root: string;
+  readonly config: string;
+  readonly watchlist: string;
+  readonly state: string;
+  readonly runtime: string;
+};
+
+export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
+
+export type RunOptions = {
+  /** Written to standard input, which is empty otherwise. */
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default 120,000. */
+  readonly timeoutMs?: number;
+};
+
+/** A running `run`. */
+export type DaemonProcess = {
+  readonly pid: number;
+  running(): boolean;
+  /** What it wrote so far, standard output and standard error. */
+  log(): string;
+  kill9(): Promise<void>;
+  /** SIGTERM; the exit code. Throws when it does not end within 15 s. */
+  stop(): Promise<number | null>;
+};
+
+export type DaemonOptions = {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Wait until `status` says that every peer is connected. Default true. */
+  readonly waitForPeers?: boolean;
+  /** Default 30,000. */
+  readonly deadlineMs?: number;
+};
+
+export type PairOptions = {
+  /** Content of both nodes' watchlist files. Default: /etc and BlueMind's elasticsearch.yml. */
+  readonly watchlist?: Readonly<Record<string, unknown>>;
+  /** More keys of the configuration files. */
+  readonly active?: Readonly<Record<string, unknown>>;
+  readonly passive?: Readonly<Record<string, unknown>>;
+  /** Also lets the passive reach the active, by a second sshd. Default false. */
+  readonly mutual?: boolean;
+  /** See SshdOptions. */
+  readonly unrestrictedKey?: boolean;
+};
+
+/** Two nodes on one machine, with a real sshd between them. */
+export type Pair = AsyncDisposable & {
+  readonly folder: string;
+  readonly active: NodePlace;
+  readonly passive: NodePlace;
+  /** The passive's sshd. */
+  readonly sshd: Sshd;
+  /** The active's sshd, where the pair is mutual. */
+  readonly activeSshd: Sshd | undefined;
+  /** Runs a command of the program to its end. `--config` is added. */
+  bm(node: NodeName, args: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** Runs a command with `--json` and returns what it printed. Throws where that is no JSON. */
+  json(node: NodeName, args: readonly string[]): Promise<unknown>;
+  /** Starts `run` and waits until `status` is answered. Throws with the log when it ends or is not ready. */
+  startDaemon(node: NodeName, options?: DaemonOptions): Promise<DaemonProcess>;
+  /** Replaces the watchlist of one node. A running daemon does not learn of it. */
+  setWatchlist(node: NodeName, watchlist: Readonly<Record<string, unknown>>): void;
+  /** Kills the daemons, empties both roots and both states, and begins anew. */
+  reset(): Promise<void>;
+};
+
+const defaultWatchlist = {
+  name: 'rig',
+  include: ['/etc/**', '/usr/share/bm-elasticsearch/config/elasticsearch.yml'],
+};
+
+/** Makes both nodes, initialised, with empty roots and no daemon running. */
+export async function makePair(options: PairOptions = {}): Promise<Pair> {
+  const folder = mkdtempSync(join(tmpdir(), 'bmcs-pair-'));
+  const active = placeOf(folder, 'mail1');
+  const passive = placeOf(folder, 'mail2');
+  const places = { active, passive };
+  const daemons = new Set<DaemonProcess>();
+  const receive = (place: NodePlace): string =>
+    `'${process.execPath}' '${mainFile}' receive --config '${place.config}'`;
+  const sshd = await startSshd({
+    forcedCommand: receive(passive),
+    unrestrictedKey: options.unrestrictedKey ?? false,
+  });
+  const activeSshd =
+    options.mutual === true ? await startSshd({ forcedCommand: receive(active) }) : undefined;
+
+  const pair: Pair = {
+    folder,
+    ...places,
+    sshd,
+    activeSshd,
+    bm: (node, args, runOptions = {}) => runMain([...args, '--config', places[node].config], runOptions),
+    json: async (node, args) => {
+      const ran = await pair.bm(node, [...args, '--json']);
+      try {
+        return JSON.parse(ran.stdout) as unknown;
+      } catch (cause) {
+        throw new Error(`${args.join(' ')} ended with ${ran.code}, no JSON: ${ran.stdout}${ran.stderr}`, {
+          cause,
+        });
+      }
+    },
+    startDaemon: async (node, daemonOptions = {}) => {
+      const daemon = spawnDaemon(places[node], daemonOptions.env ?? {});
+      daemons.add(daemon);
+      await untilReady(pair, node, daemon, daemonOptions);
+      return daemon;
+    },
+    setWatchlist: (node, watchlist) => writeFileSync(places[node].watchlist, stringify(watchlist)),
+    reset: async () => {
+      await killAll(daemons);
+      for (const { root, state, runtime } of [active, passive]) {
+        for (const path of [root, state, runtime]) rmSync(path, { recursive: true, force: true });
+      }
+      await prepare(pair);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await killAll(daemons);
+      await sshd.stop();
+      await activeSshd?.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  const toPassive = peerOf('mail2', sshd);
+  const toActive = activeSshd === undefined ? [] : [peerOf('mail1', activeSshd)];
+  configure(active, { peers: [toPassive], ...options.active });
+  configure(passive, { peers: toActive, ...options.passive });
+  for (const node of ['active', 'passive'] as const)
+    pair.setWatchlist(node, options.watchlist ?? defaultWatchlist);
+  try {
+    await prepare(pair);
+  } catch (error) {
+    await pair[Symbol.asyncDispose]();
+    throw error;
+  }
+  return pair;
+}
+
+function placeOf(folder: string, name: string): NodePlace {
+  const own = join(folder, name);
+  mkdirSync(own, { mode: 0o700 });
+  return {
+    name,
+    root: join(own, 'root'),
+    config: join(own, 'config.yml'),
+    watchlist: join(own, 'watchlist.yml'),
+    state: join(own, 'state'),
+    runtime: join(own, 'run'),
+  };
+}
+
+function peerOf(name: string, sshd: Sshd): Record<string, unknown> {
+  const { port, user, identityFile, hostKey } = sshd;
+  return { name, host: '127.0.0.1', port, user, identityFile, hostKey };
+}
+
+function configure(place: NodePlace, more: Readonly<Record<string, unknown>>): void {
+  const config = {
+    node: place.name,
+    root: place.root,
+    state: place.state,
+    runtime: place.runtime,
+    watchlists: [place.watchlist],
+    ...more,
+  };
+  writeFileSync(place.config, stringify(config), { mode: 0o600 });
+}
+
+async function prepare(pair: Pair): Promise<void> {
+  for (const node of ['active', 'passive'] as const) {
+    mkdirSync(join(pair[node].root, 'etc'), { recursive: true });
+    const made = await pair.bm(node, ['init', '--node', pair[node].name, '--role', node]);
+    if (made.code !== 0) throw new Error(`init ended with ${made.code}: ${made.stdout}${made.stderr}`);
+  }
+}
+
+function runMain(args: readonly string[], options: RunOptions): Promise<Ran> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      process.execPath,
+      [mainFile, ...args],
+      {
+        maxBuffer: 256 * 1024 * 1024,
+        env: { ...process.env, ...options.env },
+        timeout: options.timeoutMs ?? 120_000,
+        killSignal: 'SIGKILL',
+      },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : error.code;
+        if (typeof code === 'number') resolve({ code, stdout, stderr });
+        else
+          reject(new Error(`${args.join(' ')} did not end by itself: ${stdout}${stderr}`, { cause: error }));
+      },
+    );
+    // A command that does not read its input may be gone before it is written.
+    child.stdin?.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') reject(error);
+    });
+    child.stdin?.end(options.input ?? '');
+  });
+}
+
+function spawnDaemon(place: NodePlace, env: Readonly<Record<string, string>>): DaemonProcess {
+  const child = spawn(process.execPath, [mainFile, 'run', '--config', place.config], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      log += chunk;
+    });
+  }
+  return {
+    pid: child.pid ?? -1,
+    running: () => child.exitCode === null && child.signalCode === null,
+    log: () => log,
+    kill9: async () => {
+      await end(child, 'SIGKILL', () => log);
+    },
+    stop: () => end(child, 'SIGTERM', () => log),
+  };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals, log: () => string): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const deadline = AbortSignal.timeout(15_000);
+  const exited = once(child, 'exit', { signal: deadline });
+  child.kill(signal);
+  try {
+    await exited;
+  } catch (cause) {
+    throw new Error(`the daemon did not end on ${signal}: ${log()}`, { cause });
+  }
+  return child.exitCode;
+}
+
+async function killAll(daemons: Set<DaemonProcess>): Promise<void> {
+  for (const daemon of daemons) await daemon.kill9();
+  daemons.clear();
+}
+
+type StatusAnswer = { daemon?: boolean; peers: { name: string; connected: boolean; state?: string }[] };
+
+async function untilReady(
+  pair: Pair,
+  node: NodeName,
+  daemon: DaemonProcess,
+  options: DaemonOptions,
+): Promise<void> {
+  const ready = async (): Promise<void> => {
+    const status = (await pair.json(node, ['status'])) as StatusAnswer;
+    if (status.daemon === false) throw new Error('the daemon does not answer');
+    if (node === 'passive' || options.waitForPeers === false) return;
+    for (const { name, connected, state } of status.peers) {
+      if (!connected || state === 'reconciling') throw new Error(`${name} is ${state ?? 'not connected'}`);
+    }
+  };
+  let ended = false;
+  const checked = async (): Promise<void> => {
+    ended = !daemon.running();
+    if (!ended) await ready();
+  };
+  try {
+    await eventually(checked, { deadlineMs: options.deadlineMs ?? 30_000, pollMs: 50 });
+  } catch (cause) {
+    throw new Error(`the daemon of ${node} is not ready: ${String(cause)}\n${daemon.log()}`, { cause });
+  }
+  if (ended) throw new Error(`the daemon of ${node} ended: ${daemon.log()}`);
+}

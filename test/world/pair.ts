@@ -1,0 +1,160 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { eventually } from './eventually.ts';
+import { type Sshd, startSshd } from './sshd.ts';
+import { temporaryFolder } from './tree.ts';
+
+const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const mainFile = join(checkout, 'src', 'cli', 'main.ts');
+
+export type NodeName = 'active' | 'passive';
+export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
+
+export type Running = {
+  readonly process: ChildProcess;
+  /** What the daemon logged so far. */
+  log(): string;
+  kill9(): Promise<void>;
+  stop(): Promise<number | null>;
+};
+
+export type PairOptions = {
+  /** Of the watchlist. Default: everything in /etc. */
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
+  /** More keys for the active's configuration. */
+  readonly active?: Readonly<Record<string, unknown>>;
+  readonly passive?: Readonly<Record<string, unknown>>;
+  /** Around the command that sshd runs, for instance a limit. */
+  readonly wrapReceive?: (command: string) => string;
+};
+
+/** Two nodes on one machine with a real sshd between them. */
+export class Pair {
+  readonly folder: string;
+  readonly sshd: Sshd;
+  readonly #running = new Set<Running>();
+
+  private constructor(folder: string, sshd: Sshd) {
+    this.folder = folder;
+    this.sshd = sshd;
+  }
+
+  static async open(options: PairOptions = {}): Promise<Pair> {
+    const folder = temporaryFolder('pair');
+    const config = (node: NodeName): string => join(folder, node, 'config.yml');
+    for (const node of ['active', 'passive']) mkdirSync(join(folder, node, 'root', 'etc'), { recursive: true });
+    const receive = `${process.execPath} ${mainFile} receive --config ${config('passive')}`;
+    const sshd = await startSshd({ forcedCommand: options.wrapReceive?.(receive) ?? receive });
+    const pair = new Pair(folder, sshd);
+    const watchlist = join(folder, 'watchlist.yml');
+    writeFileSync(watchlist, stringify({ name: 'test', include: options.include ?? ['/etc/**'], exclude: options.exclude ?? [] }));
+    const peer = { name: 'mail2', host: '127.0.0.1', port: sshd.port, user: sshd.user, identityFile: sshd.identityFile, hostKey: sshd.hostKey };
+    pair.#configure('active', { node: 'mail1', peers: [peer], watchlists: [watchlist], ...options.active });
+    pair.#configure('passive', { node: 'mail2', peers: [], watchlists: [watchlist], limits: { minFreeDisk: 1 }, ...options.passive });
+    for (const [node, name] of [['active', 'mail1'], ['passive', 'mail2']] as const) {
+      const made = await pair.run(node, ['init', '--node', name, '--role', node]);
+      if (made.code !== 0) {
+        await pair[Symbol.asyncDispose]();
+        throw new Error(`init failed: ${made.stderr}`);
+      }
+    }
+    return pair;
+  }
+
+  #configure(node: NodeName, keys: Readonly<Record<string, unknown>>): void {
+    const own = { root: this.root(node), state: join(this.folder, node, 'state'), runtime: join(this.folder, node, 'run') };
+    writeFileSync(this.config(node), stringify({ ...own, ...keys }), { mode: 0o600 });
+  }
+
+  root(node: NodeName): string {
+    return join(this.folder, node, 'root');
+  }
+
+  state(node: NodeName): string {
+    return join(this.folder, node, 'state');
+  }
+
+  config(node: NodeName): string {
+    return join(this.folder, node, 'config.yml');
+  }
+
+  /** Path of a replicated file on a node's disk. */
+  at(node: NodeName, path: string): string {
+    return join(this.root(node), path);
+  }
+
+  /** Runs a command of the program to its end. */
+  run(node: NodeName, args: readonly string[]): Promise<Ran> {
+    const [command = '', ...rest] = args;
+    const words = command === 'watchlist' ? [command, rest[0] ?? '', '--config', this.config(node), ...rest.slice(1)] : [command, '--config', this.config(node), ...rest];
+    return new Promise((resolve) => {
+      execFile(process.execPath, [mainFile, ...words], { maxBuffer: 256 * 1024 * 1024 }, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+      });
+    });
+  }
+
+  async json(node: NodeName, args: readonly string[]): Promise<Record<string, unknown>> {
+    const { stdout, stderr, code } = await this.run(node, [...args, '--json']);
+    if (stdout === '') throw new Error(`${args.join(' ')} printed nothing (exit ${code}): ${stderr}`);
+    return JSON.parse(stdout) as Record<string, unknown>;
+  }
+
+  /** Starts the daemon of a node. */
+  spawnDaemon(node: NodeName, environment: NodeJS.ProcessEnv = {}): Running {
+    const child = spawn(process.execPath, [mainFile, 'run', '--config', this.config(node)], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    let log = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      log += chunk.toString();
+    });
+    const exited = once(child, 'exit');
+    const running: Running = {
+      process: child,
+      log: () => log,
+      kill9: async () => {
+        child.kill('SIGKILL');
+        await exited;
+        this.#running.delete(running);
+      },
+      stop: async () => {
+        if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+        await exited;
+        this.#running.delete(running);
+        return child.exitCode;
+      },
+    };
+    this.#running.add(running);
+    return running;
+  }
+
+  /** Starts the active's daemon and waits until its first reconcile is over. */
+  async startActive(): Promise<Running> {
+    const daemon = this.spawnDaemon('active');
+    await this.live(daemon);
+    return daemon;
+  }
+
+  /** Waits until the daemon is connected and has reconciled. */
+  async live(daemon: Running): Promise<void> {
+    await eventually('the daemon is live', () => daemon.log().includes("reconciled") || daemon.process.exitCode !== null, { deadlineMs: 60_000, detail: daemon.log });
+    if (daemon.process.exitCode !== null) throw new Error(`the daemon ended: ${daemon.log()}`);
+  }
+
+  async flush(): Promise<Ran> {
+    return this.run('active', ['flush', '--timeout', '60s']);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const running of [...this.#running]) await running.kill9();
+    await this.sshd[Symbol.asyncDispose]();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,53 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, lutimesSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+export type Written = string | { content?: string; mode?: number; uid?: number; gid?: number; mtime?: number } | { symlink: string } | { directory: true; mode?: number };
+
+/** Writes a tree as a literal: `{ 'etc/a.conf': 'text', 'etc/link': { symlink: 'a.conf' } }`. */
+export function write(root: string, tree: Readonly<Record<string, Written>>): void {
+  for (const [name, what] of Object.entries(tree)) {
+    const path = join(root, name);
+    mkdirSync(dirname(path), { recursive: true });
+    if (typeof what === 'string') writeFileSync(path, what);
+    else if ('symlink' in what) symlinkSync(what.symlink, path);
+    else if ('directory' in what) mkdirSync(path, { recursive: true });
+    else writeFileSync(path, what.content ?? '');
+    if (typeof what === 'string' || 'symlink' in what) continue;
+    if ('uid' in what && what.uid !== undefined) chownSync(path, what.uid, what.gid ?? what.uid);
+    if (what.mode !== undefined) chmodSync(path, what.mode);
+    if ('mtime' in what && what.mtime !== undefined) lutimesSync(path, what.mtime, what.mtime);
+  }
+}
+
+export function temporaryFolder(name: string): string {
+  return mkdtempSync(join(tmpdir(), `bm-confsync-${name}-`));
+}
+
+/**
+ * How two trees differ, as rsync (contents by checksum, modes, owners, ACLs, extended attributes, links) and
+ * diff see it. Empty when they are the same. The times of directories and links are not replicated.
+ */
+export function differences(active: string, passive: string, excludes: readonly string[] = []): string {
+  const filters = excludes.map((pattern) => `--exclude=${pattern}`);
+  const rsync = execFileSync('rsync', ['-nacAXi', '--delete', '-O', '-J', ...filters, `${active}/`, `${passive}/`], { encoding: 'utf8' });
+  const diff = spawnSync('diff', ['-r', '--no-dereference', '--brief', ...excludes.map((pattern) => `--exclude=${pattern}`), active, passive], { encoding: 'utf8' });
+  return `${rsync}${diff.stdout}${diff.status === 2 ? diff.stderr : ''}`;
+}
+
+/** Names anywhere below a folder that look like temporary files of ours. */
+export function leftovers(root: string): string {
+  return execFileSync('find', [root, '-name', '*.bmcs-*'], { encoding: 'utf8' });
+}
+
+/** A reproducible source of numbers from 0 to 1 (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
