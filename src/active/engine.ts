@@ -142,7 +142,8 @@ export class Engine {
       const wanted = this.#walksWanted;
       this.#walksWanted = new Set();
       for (const from of wanted) {
-        const covered = wanted.has('/' as ReplicaPath) || ancestorsOf(from).some((ancestor) => wanted.has(ancestor));
+        const covered =
+          wanted.has('/' as ReplicaPath) || ancestorsOf(from).some((ancestor) => wanted.has(ancestor));
         if (from === '/' || !covered) await this.#walkNow(from);
       }
     }

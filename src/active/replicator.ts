@@ -66,6 +66,8 @@ export class Replicator {
   readonly #since = new Map<ReplicaPath, number>();
   readonly #troubles = new Map<ReplicaPath, PathTrouble>();
   readonly #waiting = new Set<ReplicaPath>();
+  /** Directories that are gone and wait for what was below them to be removed first. */
+  readonly #emptying = new Set<ReplicaPath>();
   readonly #pushedOnce = new Map<ReplicaPath, (result: PushOutcome) => void>();
   #deletions: number[] = [];
   #session: Session | undefined;
@@ -99,7 +101,7 @@ export class Replicator {
 
   /** Paths that changed and are not durable on the peer yet. */
   get pending(): number {
-    return this.#lanes.size + this.#waiting.size;
+    return this.#lanes.size + this.#waiting.size + this.#emptying.size;
   }
 
   /** When the oldest of them changed, milliseconds since 1970. */
@@ -119,13 +121,14 @@ export class Replicator {
   }
 
   isBusy(path: ReplicaPath): boolean {
-    return this.#lanes.has(path) || this.#waiting.has(path);
+    return this.#lanes.has(path) || this.#waiting.has(path) || this.#emptying.has(path);
   }
 
   /** Starts to push over this session. What waited is left to the reconcile that follows. */
   attach(session: Session): void {
     this.#session = session;
     this.#waiting.clear();
+    this.#emptying.clear();
   }
 
   detach(): void {
@@ -196,6 +199,7 @@ export class Replicator {
     this.#halt = undefined;
     this.#deletions = [];
     this.#waiting.clear();
+    this.#emptying.clear();
   }
 
   #enqueue(path: ReplicaPath, since: number): void {
@@ -223,7 +227,8 @@ export class Replicator {
     const expected = this.#expected.get(path);
     const expect = expected ?? this.#options.ledger.get(path) ?? absent;
     if (put.kind === 'absent' && expect.kind === 'directory' && this.#holdsMore(path)) {
-      return this.#options.onRetry(path, 0);
+      this.#emptying.add(path);
+      return;
     }
     const plan = planPush(expect, put);
     if (plan.kind === 'nothing') {
@@ -313,12 +318,15 @@ export class Replicator {
 
   /** What waited for this directory to be made, or for this path to be removed, need not wait longer. */
   #wakeNeighbours(path: ReplicaPath, put: Entry): void {
-    if (this.#troubles.size === 0) return;
     const parent = parentOf(path);
-    if (put.kind === 'absent' && this.#troubles.get(parent)?.reason === 'not-empty') this.#enqueue(parent, this.#options.now());
-    if (put.kind !== 'directory') return;
+    const emptier =
+      put.kind === 'absent' &&
+      (this.#emptying.delete(parent) || this.#troubles.get(parent)?.reason === 'not-empty');
+    if (emptier) this.#enqueue(parent, this.#options.now());
+    if (this.#troubles.size === 0 || put.kind !== 'directory') return;
     for (const [troubled, { reason }] of this.#troubles) {
-      if (reason === 'parent-missing' && parentOf(troubled) === path) this.#enqueue(troubled, this.#options.now());
+      if (reason === 'parent-missing' && parentOf(troubled) === path)
+        this.#enqueue(troubled, this.#options.now());
     }
   }
 

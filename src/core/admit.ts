@@ -30,5 +30,9 @@ export function admitPush(push: Push, disk: Entry, agreed: Entry | undefined): A
   if (agreed === undefined && push.expect.kind === 'absent') {
     return { kind: 'conflict', conflict: 'first-sync', found: disk };
   }
+  // The sender only touched what both agreed on: the edit is the passive's alone.
+  if (sameEntry(push.put, push.expect)) {
+    return { kind: 'conflict', conflict: 'edited-on-passive', found: disk };
+  }
   return { kind: 'conflict', conflict: 'edited-on-both', found: disk };
 }

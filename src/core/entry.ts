@@ -72,7 +72,7 @@ export function entryKey(entry: Entry): string {
     case 'directory':
       return `d ${attributesKey(entry)}`;
     case 'symlink':
-      return `l ${entry.owner} ${entry.group} ${JSON.stringify(entry.target)}`;
+      return `l ${JSON.stringify([entry.owner, entry.group, entry.target])}`;
   }
 }
 
@@ -91,5 +91,5 @@ export function sameXattrs(a: Xattrs, b: Xattrs): boolean {
 function attributesKey(entry: Attributed): string {
   const names = Object.keys(entry.xattrs).sort();
   const xattrs = names.map((name) => JSON.stringify([name, entry.xattrs[name]])).join('');
-  return `${entry.mode.toString(8)} ${entry.owner} ${entry.group} ${xattrs}`;
+  return `${entry.mode.toString(8)} ${JSON.stringify([entry.owner, entry.group])} ${xattrs}`;
 }

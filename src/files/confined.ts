@@ -121,19 +121,21 @@ export class Directories implements Disposable {
   }
 
   #openRoot(): OpenParent {
-    const fd = opened(this.#root, rootFlags);
-    if (typeof fd === 'string') return rootNotOpened(this.#root, fd);
+    const opened = attempt(() => openSync(this.#root, rootFlags));
+    if (!opened.ok) return rootNotOpened(this.#root, opened.code);
+    const fd = opened.value;
     // Without /proc every child would look absent, and that is what a deletion looks like.
-    if (statSync(`/proc/self/fd/${fd}/.`, { throwIfNoEntry: false }) === undefined) {
+    const seen = attempt(() => statSync(`/proc/self/fd/${fd}/.`).ino);
+    if (!seen.ok) {
       closeSync(fd);
-      return { ok: false, reason: 'io', detail: 'expected /proc to be mounted, found no /proc/self/fd' };
+      return { ok: false, reason: 'io', detail: `expected a usable /proc/self/fd, found ${seen.code}` };
     }
     return this.#hold('/' as ReplicaPath, fd);
   }
 
   #openBelow(path: ReplicaPath, full: string): OpenParent {
-    const fd = opened(full, belowFlags);
-    return typeof fd === 'string' ? notOpened(path, full, fd) : this.#hold(path, fd);
+    const opened = attempt(() => openSync(full, belowFlags));
+    return opened.ok ? this.#hold(path, opened.value) : notOpened(path, full, opened.code);
   }
 
   #hold(path: ReplicaPath, fd: number): OpenDirectory {
@@ -157,9 +159,13 @@ export class Directories implements Disposable {
   }
 }
 
-/** The kernel's path of an open directory, which ends in ` (deleted)` once it is removed. */
+/**
+ * The kernel's path of an open directory, which ends in ` (deleted)` once it is removed. Where the kernel does
+ * not tell, since the path is longer than it tells, it stays the same and no move is noticed.
+ */
 function whereIs(fd: number): string {
-  return readlinkSync(`/proc/self/fd/${fd}`);
+  const told = attempt(() => readlinkSync(`/proc/self/fd/${fd}`));
+  return told.ok ? told.value : told.code;
 }
 
 /** Names come from checked paths or from the disk, so a bad one is a bug that must not reach a system call. */
@@ -169,11 +175,15 @@ function checked(name: string): string {
   return name;
 }
 
-function opened(full: string, flags: number): number | string {
+type Attempt<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly code: string };
+
+function attempt<Value>(call: () => Value): Attempt<Value> {
   try {
-    return openSync(full, flags);
+    return { ok: true, value: call() };
   } catch (error) {
-    return errnoCode(error);
+    return { ok: false, code: errnoCode(error) };
   }
 }
 
@@ -199,13 +209,15 @@ function notOpened(path: ReplicaPath, full: string, code: string): NotOpened {
 }
 
 function notADirectory(path: ReplicaPath, full: string, code: string): NotOpened {
-  const stats = lstatSync(full, { throwIfNoEntry: false });
-  if (stats?.isSymbolicLink() === true) {
+  const seen = attempt(() => lstatSync(full));
+  const gone = !seen.ok && seen.code === 'ENOENT';
+  // Anything but a plain answer is no knowledge of what is there.
+  if (!gone && (!seen.ok || seen.value.isDirectory()))
+    return { ok: false, reason: 'io', detail: `the directory ${path} changed while it was opened (${code})` };
+  if (seen.ok && seen.value.isSymbolicLink()) {
     const detail = `expected the directory ${path}, found a symbolic link, which is never followed`;
     return { ok: false, reason: 'not-confined', detail };
   }
-  if (stats?.isDirectory() === true)
-    return { ok: false, reason: 'io', detail: `the directory ${path} changed while it was opened (${code})` };
-  const found = stats === undefined ? 'nothing' : 'something else';
+  const found = gone ? 'nothing' : 'something else';
   return { ok: false, reason: 'parent-missing', detail: `expected the directory ${path}, found ${found}` };
 }

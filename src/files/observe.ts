@@ -7,7 +7,7 @@ import {
   openSync,
   readlinkSync,
 } from 'node:fs';
-import { absent, type Entry } from '../core/entry.ts';
+import { absent, type Entry, type Ownership, type Xattrs } from '../core/entry.ts';
 import { nameOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
@@ -15,7 +15,7 @@ import { sha256OfFile } from './hash.ts';
 import { isOpenForWriting } from './native.ts';
 import type { EntryCache, Observation } from './observation.ts';
 import { groupName, ownerName } from './owners.ts';
-import { readXattrs } from './xattr.ts';
+import { namesAccounts, readXattrs } from './xattr.ts';
 
 export type LookOptions = {
   readonly cache?: EntryCache;
@@ -33,7 +33,17 @@ export type LookOptions = {
  */
 const racyMs = 50;
 
-/** Looks at one path. Only ENOENT, or a parent that is no directory, means absent. */
+/**
+ * What the calls after the first look answer when the name was taken away or replaced since: it is gone, a
+ * link, no link any more, a socket, or under a lease of a process that is about to write.
+ */
+const movedOn: readonly string[] = ['ENOENT', 'ELOOP', 'EINVAL', 'ENXIO', 'ENODEV', 'EAGAIN'];
+
+/**
+ * Looks at one path. Absent is only what the kernel says is not there: the name itself, or a parent that is
+ * missing, a link or no directory, below which nothing is replicated. Everything else that goes wrong is
+ * `failed`, with the errno and the path in the detail.
+ */
 export function observe(
   options: LookOptions & { readonly directories: Directories; readonly path: ReplicaPath },
 ): Observation {
@@ -49,92 +59,115 @@ export function observe(
 
 /** As observe, for a name whose parent is open already. `full` leads through the parent's descriptor. */
 export function observeAt(full: string, path: ReplicaPath, options: LookOptions): Observation {
+  let stats: BigIntStats;
   try {
-    const stats = lstatSync(full, { bigint: true });
-    return observeStats(full, path, stats, options);
+    stats = lstatSync(full, { bigint: true });
   } catch (error) {
     if (errnoCode(error) === 'ENOENT') return { kind: 'entry', entry: absent, stamp: '' };
-    return { kind: 'failed', failure: errnoFailure(error) };
+    return { kind: 'failed', failure: errnoFailure(error, path) };
+  }
+  try {
+    if (stats.isFile()) return observeFile(full, path, stats, options);
+    if (stats.isDirectory()) return observeDirectory(full, stats);
+    if (stats.isSymbolicLink()) return observeLink(full, stats);
+    return { kind: 'unsupported', type: typeOf(stats) };
+  } catch (error) {
+    if (movedOn.includes(errnoCode(error))) return { kind: 'unstable' };
+    return { kind: 'failed', failure: errnoFailure(error, path) };
   }
 }
 
-function observeStats(
-  full: string,
-  path: ReplicaPath,
-  stats: BigIntStats,
-  options: LookOptions,
-): Observation {
-  const stamp = stampOf(stats);
-  const known = options.cache?.get(path);
-  if (known !== undefined && known.stamp === stamp) return { kind: 'entry', entry: known.entry, stamp };
-  if (stats.isSymbolicLink()) return observeLink(full, stats, stamp);
-  if (stats.isDirectory())
-    return { kind: 'entry', entry: { kind: 'directory', ...attributesOf(full, stats) }, stamp };
-  if (!stats.isFile()) return { kind: 'unsupported', type: typeOf(stats) };
+/** A directory's times move with its children, so only what is replicated of it must have stayed the same. */
+function observeDirectory(full: string, before: BigIntStats): Observation {
+  const entry: Entry = { kind: 'directory', ...attributesOf(full, before) };
+  const after = lstatSync(full, { bigint: true });
+  const stayed = (['dev', 'ino', 'mode', 'uid', 'gid'] as const).every((key) => after[key] === before[key]);
+  return stayed ? { kind: 'entry', entry, stamp: stampOf(before) } : { kind: 'unstable' };
+}
+
+function observeLink(full: string, before: BigIntStats): Observation {
+  const bytes = readlinkSync(full, { encoding: 'buffer' });
+  const target = bytes.toString('utf8');
+  const stamp = stampOf(before);
+  if (stampOf(lstatSync(full, { bigint: true })) !== stamp) return { kind: 'unstable' };
+  if (target.includes('\uFFFD') && !bytes.equals(Buffer.from(target))) {
+    const detail = `expected a link target in valid UTF-8, found the bytes ${bytes.toString('hex')}`;
+    return { kind: 'failed', failure: { reason: 'bad-path', detail } };
+  }
+  return { kind: 'entry', entry: { kind: 'symlink', target, ...ownershipOf(before) }, stamp };
+}
+
+function observeFile(full: string, path: ReplicaPath, stats: BigIntStats, options: LookOptions): Observation {
   if (stats.size > options.maxFileSizeBytes) {
     const detail = `expected at most ${options.maxFileSizeBytes} bytes (limits.maxFileSize), found ${stats.size}`;
     return { kind: 'failed', failure: { reason: 'too-large', detail } };
   }
-  return observeFile(full, path, stats, options);
-}
+  const stamp = stampOf(stats);
+  const known = options.cache?.get(path);
+  if (known === undefined || known.stamp !== stamp || known.entry.kind !== 'file')
+    return readFile(full, path, stats, options);
 
-function observeLink(full: string, stats: BigIntStats, stamp: string): Observation {
-  const target = readlinkSync(full);
-  if (target.includes('\uFFFD') && !readlinkSync(full, { encoding: 'buffer' }).equals(Buffer.from(target))) {
-    return {
-      kind: 'failed',
-      failure: { reason: 'bad-path', detail: 'the target of the link is not valid UTF-8' },
-    };
-  }
-  const entry: Entry = {
-    kind: 'symlink',
-    target,
-    owner: ownerName(Number(stats.uid)),
-    group: groupName(Number(stats.gid)),
-  };
-  return { kind: 'entry', entry, stamp };
+  // The file is as it was; what its ids are called may have changed all the same.
+  const { entry } = known;
+  const { owner, group } = ownershipOf(stats);
+  if (entry.owner === owner && entry.group === group && !namesAccounts(entry.xattrs))
+    return { kind: 'entry', entry, stamp };
+  const current: Entry = { ...entry, owner, group, xattrs: readXattrs(full) };
+  return { kind: 'entry', entry: current, stamp };
 }
 
 /** Reads and hashes a file between two looks at its inode and its name. */
-function observeFile(
-  full: string,
-  path: ReplicaPath,
-  before: BigIntStats,
-  options: LookOptions,
-): Observation {
+function readFile(full: string, path: ReplicaPath, before: BigIntStats, options: LookOptions): Observation {
   const stamp = stampOf(before);
-  const fd = openSync(full, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  // Taken before it is read: what is written from here on must show in the times for the entry to be kept.
+  const now = options.now?.() ?? Date.now();
+  const fd = openQuietly(full);
   try {
-    if (options.checkWriters && isOpenForWriting(fd) === true) return { kind: 'unstable' };
+    const written = isOpenForWriting(fd);
+    if (options.checkWriters && written === true) return { kind: 'unstable' };
     if (stampOf(fstatSync(fd, { bigint: true })) !== stamp) return { kind: 'unstable' };
-    const { digest, size } = sha256OfFile(fd);
-    const attributes = attributesOf(full, before);
+    const { digest, size } = sha256OfFile(fd, Number(before.size));
+    const entry: Entry = {
+      kind: 'file',
+      digest,
+      size,
+      mtime: timeText(before.mtimeNs),
+      ...attributesOf(full, before),
+    };
+    // The same inode with the same times under the same name, so fstat would say the same.
     if (stampOf(lstatSync(full, { bigint: true })) !== stamp || BigInt(size) !== before.size)
       return { kind: 'unstable' };
-    const entry: Entry = { kind: 'file', digest, size, mtime: timeText(before.mtimeNs), ...attributes };
-    const now = options.now?.() ?? Date.now();
-    if (now - Number(before.ctimeMs) > racyMs && now - Number(before.mtimeMs) > racyMs)
-      options.cache?.set(path, stamp, entry);
+    const lastChange = before.ctimeNs > before.mtimeNs ? before.ctimeNs : before.mtimeNs;
+    const racy = now - Number(lastChange / 1_000_000n) <= racyMs;
+    // A writer may hold a mapping, through which bytes change long before the times do.
+    if (!racy && written !== true) options.cache?.set(path, stamp, entry);
     return { kind: 'entry', entry, stamp };
-  } catch (error) {
-    // The name may have been taken away between the looks: that is a change, to be looked at again.
-    if (errnoCode(error) === 'ENOENT') return { kind: 'unstable' };
-    throw error;
   } finally {
     closeSync(fd);
   }
 }
 
-function attributesOf(full: string, stats: BigIntStats) {
-  return {
-    mode: Number(stats.mode & 0o7777n),
-    owner: ownerName(Number(stats.uid)),
-    group: groupName(Number(stats.gid)),
-    xattrs: readXattrs(full),
-  };
+const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Reading for ourselves is no use of the file: its access time stays where the kernel lets us. */
+function openQuietly(full: string): number {
+  try {
+    return openSync(full, readFlags | constants.O_NOATIME);
+  } catch (error) {
+    if (errnoCode(error) !== 'EPERM') throw error;
+    return openSync(full, readFlags);
+  }
 }
 
-/** Identifies an inode and its state: any change of content or attributes moves the ctime. */
+function ownershipOf(stats: BigIntStats): Ownership {
+  return { owner: ownerName(Number(stats.uid)), group: groupName(Number(stats.gid)) };
+}
+
+function attributesOf(full: string, stats: BigIntStats): Ownership & { mode: number; xattrs: Xattrs } {
+  return { mode: Number(stats.mode & 0o7777n), ...ownershipOf(stats), xattrs: readXattrs(full) };
+}
+
+/** Identifies an inode and its state: any change of content or attributes moves the ctime, which nobody can set. */
 export function stampOf(stats: BigIntStats): string {
   return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
 }

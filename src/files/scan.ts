@@ -1,6 +1,6 @@
-import { readdirSync } from 'node:fs';
+import { fstatSync, readdirSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { childOf, isTemporaryName, parseReplicaPath, printable, type ReplicaPath } from '../core/path.ts';
+import { childOf, isTemporaryName, parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 import { Directories, type OpenDirectory } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
 import type { Observation } from './observation.ts';
@@ -9,6 +9,7 @@ import { type LookOptions, observe, observeAt } from './observe.ts';
 export type ScanOptions = Omit<LookOptions, 'checkWriters'> & {
   readonly root: string;
   readonly watchlists: {
+    /** Where the walk starts; none below another. */
     readonly roots: readonly ReplicaPath[];
     includes(path: ReplicaPath): boolean;
     mayContain(directory: ReplicaPath): boolean;
@@ -17,8 +18,9 @@ export type ScanOptions = Omit<LookOptions, 'checkWriters'> & {
   readonly from?: ReplicaPath;
   /** Default false: a file that is open for writing is read all the same, and found unstable if it moves. */
   readonly checkWriters?: boolean;
+  /** Ends the walk with its reason at the next turn. */
   readonly signal?: AbortSignal;
-  /** Called for each temporary name of ours. */
+  /** Called for each temporary name of ours, which is never yielded. */
   readonly onLeftover?: (path: ReplicaPath) => void;
 };
 
@@ -28,22 +30,24 @@ export type Scanned = { readonly path: ReplicaPath; readonly observation: Observ
 const sliceMs = 10;
 
 /**
- * Walks the replicated tree: parents before children, children in order, links never followed. A directory
- * that cannot be read is yielded as a failure, and the walk goes on.
+ * Walks the replicated tree: parents before children, children in the order of their bytes, links never
+ * followed. Yields the paths that are included, and besides them only directories and names of which it could
+ * not be seen what is at or below them: nothing below such a path is known to be absent. A start that does not
+ * exist is yielded as absent. Throws the reason of `signal`.
  */
 export async function* scan(options: ScanOptions): AsyncGenerator<Scanned> {
-  const { root, watchlists, from } = options;
+  const { root, watchlists, from, signal } = options;
+  signal?.throwIfAborted();
+  const look = { ...options, checkWriters: options.checkWriters ?? false };
   const starts = from === undefined ? watchlists.roots : startsBelow(watchlists.roots, from);
   let sliceEnd = performance.now() + sliceMs;
   for (const start of starts) {
     using directories = new Directories(root);
-    const look = { checkWriters: false, ...options };
-    const walk = new Walk(directories, look);
-    for (const scanned of walk.from(start)) {
-      yield scanned;
+    for (const scanned of new Walk(directories, look).from(start)) {
+      if (scanned !== undefined) yield scanned;
       if (performance.now() < sliceEnd) continue;
       await nextTurn();
-      options.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       sliceEnd = performance.now() + sliceMs;
     }
   }
@@ -57,7 +61,10 @@ function startsBelow(roots: readonly ReplicaPath[], from: ReplicaPath): ReplicaP
   return roots.filter((root) => isAtOrBelow(root, from));
 }
 
-/** A walk that yields in the middle of directories; descriptors of finished directories are given up. */
+/** Undefined: nothing to yield, but time has passed. */
+type Step = Scanned | undefined;
+
+/** One walk. Descriptors of finished directories are given up, so it holds as many as the tree is deep. */
 class Walk {
   readonly #directories: Directories;
   readonly #options: ScanOptions & LookOptions;
@@ -67,71 +74,129 @@ class Walk {
     this.#options = options;
   }
 
-  *from(start: ReplicaPath): Generator<Scanned> {
-    const observation = observe({ ...this.#options, directories: this.#directories, path: start });
-    if (this.#options.watchlists.includes(start)) yield { path: start, observation };
-    if (observation.kind === 'entry' && observation.entry.kind === 'directory') yield* this.#below(start);
-    else if (observation.kind === 'failed' && !this.#options.watchlists.includes(start))
-      yield { path: start, observation };
+  *from(start: ReplicaPath): Generator<Step> {
+    yield* this.#at(start, observe({ ...this.#options, directories: this.#directories, path: start }));
   }
 
-  *#below(path: ReplicaPath): Generator<Scanned> {
-    if (!this.#options.watchlists.mayContain(path)) return;
+  *#at(path: ReplicaPath, observation: Observation): Generator<Step> {
+    const { watchlists } = this.#options;
+    const descends = watchlists.mayContain(path);
+    if (observation.kind === 'entry' && observation.entry.kind === 'directory' && descends) {
+      yield* this.#directory(path, observation);
+    } else if (watchlists.includes(path) || (descends && hidesWhatIsBelow(observation))) {
+      yield { path, observation };
+    }
+  }
+
+  /** A directory is listed before it is yielded, so that it is either seen or failed, and never both. */
+  *#directory(path: ReplicaPath, observation: Observation): Generator<Step> {
     const directory = this.#directories.open(path);
-    if (!directory.ok) {
-      if (directory.reason === 'permission' || directory.reason === 'io') {
-        yield {
-          path,
-          observation: { kind: 'failed', failure: { reason: directory.reason, detail: directory.detail } },
-        };
-      }
+    const listing = directory.ok ? list(directory, path) : notListed(directory);
+    if (!directory.ok || 'kind' in listing) {
+      if ('kind' in listing) yield { path, observation: listing };
       return;
     }
-    const names = namesIn(directory);
-    if (!Array.isArray(names)) {
-      yield { path, observation: names };
-      return;
-    }
-    for (const name of names) yield* this.#child(path, directory, name);
+    yield this.#options.watchlists.includes(path) ? { path, observation } : undefined;
+    for (const name of listing.names) yield* this.#child(path, directory, name);
+    for (const bytes of listing.undecodable) yield this.#undecodable(path, bytes);
     this.#directories.release(path);
   }
 
-  *#child(parent: ReplicaPath, directory: OpenDirectory, name: string): Generator<Scanned> {
+  *#child(parent: ReplicaPath, directory: OpenDirectory, name: string): Generator<Step> {
     const path = childOf(parent, name);
     if (isTemporaryName(name)) return this.#options.onLeftover?.(path);
     const { watchlists } = this.#options;
     const included = watchlists.includes(path);
-    if (name.includes('\uFFFD') || !parseReplicaPath(path).ok) {
-      if (included) yield { path: childOf(parent, printable(name)), observation: unusable(directory, name) };
-      return;
-    }
     if (!included && !watchlists.mayContain(path)) return;
+    if (path.length > longestUnchecked) {
+      const parsed = parseReplicaPath(path);
+      if (!parsed.ok) {
+        const detail = `expected a path within the limits of the system, found ${parsed.fault}`;
+        yield { path, observation: { kind: 'failed', failure: { reason: 'bad-path', detail } } };
+        return;
+      }
+    }
     const observation = observeAt(directory.child(name), path, this.#options);
-    if (included) yield { path, observation };
-    if (observation.kind === 'entry' && observation.entry.kind === 'directory') yield* this.#below(path);
+    const isDirectory = observation.kind === 'entry' && observation.entry.kind === 'directory';
+    // Most are files, and a generator of its own for each is what a walk would spend its time on.
+    if (included && !isDirectory) yield { path, observation };
+    else yield* this.#at(path, observation);
+  }
+
+  #undecodable(parent: ReplicaPath, bytes: Buffer): Step {
+    const lossy = childOf(parent, bytes.toString('utf8'));
+    if (!this.#options.watchlists.includes(lossy)) return undefined;
+    const detail = `expected a name in valid UTF-8, found the bytes ${bytes.toString('hex')}; rename it to have it replicated`;
+    const failure = { reason: 'bad-path', detail } as const;
+    return { path: childOf(parent, escaped(bytes)), observation: { kind: 'failed', failure } };
   }
 }
 
-function namesIn(directory: OpenDirectory): string[] | Observation {
+/** Shorter paths of names that the disk gave cannot break a limit, at up to three bytes a unit. */
+const longestUnchecked = 1365;
+
+/** Whether there may be a directory that could not be looked at. */
+function hidesWhatIsBelow(observation: Observation): boolean {
+  return observation.kind === 'failed' || observation.kind === 'unstable';
+}
+
+/** It was a directory a moment ago: only a failure to open it tells nothing of what is there now. */
+function notListed(directory: Exclude<ReturnType<Directories['open']>, { ok: true }>): Observation {
+  const { reason, detail } = directory;
+  if (reason === 'parent-missing' || reason === 'not-confined') return { kind: 'unstable' };
+  return { kind: 'failed', failure: { reason, detail } };
+}
+
+type Listing = { readonly names: readonly string[]; readonly undecodable: readonly Buffer[] };
+
+function list(directory: OpenDirectory, path: ReplicaPath): Listing | Observation {
   try {
-    return readdirSync(directory.child('.')).sort();
+    const names = new Set(namesIn(directory));
+    // While names come and go, one listing may miss a name that is replaced. Nobody replaces it again just then.
+    if (changedLately(directory)) for (const name of namesIn(directory)) names.add(name);
+    const sorted = byBytes([...names]);
+    const lossy = sorted.some((name) => name.includes('\uFFFD'));
+    return lossy ? withoutLossy(directory, sorted) : { names: sorted, undecodable: [] };
   } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return [];
-    return { kind: 'failed', failure: errnoFailure(error) };
+    // It was removed since it was opened.
+    if (errnoCode(error) === 'ENOENT') return { kind: 'unstable' };
+    return { kind: 'failed', failure: errnoFailure(error, path) };
   }
 }
 
-/** Names that a lossy decoding would turn into others are reported with their bytes, and never touched. */
-function unusable(directory: OpenDirectory, decoded: string): Observation {
-  const raw = readdirSync(directory.child('.'), { encoding: 'buffer' }).find(
-    (name) => name.toString('utf8') === decoded,
-  );
-  const bytes = raw === undefined ? '' : ` (bytes ${raw.toString('hex')})`;
+function namesIn(directory: OpenDirectory): string[] {
+  return readdirSync(directory.child('.'));
+}
+
+/** A change during the listing has moved the directory's time to now, give or take a tick. */
+function changedLately(directory: OpenDirectory): boolean {
+  return Date.now() - fstatSync(directory.fd).mtimeMs < recentlyMs;
+}
+
+/** More than a listing takes, milliseconds. */
+const recentlyMs = 1000;
+
+/** In the order of their UTF-8 bytes, which is that of UTF-16 units except beyond the surrogates. */
+function byBytes(names: string[]): string[] {
+  if (!names.some((name) => /[\uD800-\uFFFF]/.test(name))) return names.sort();
+  return names
+    .map((name) => Buffer.from(name))
+    .sort(Buffer.compare)
+    .map((bytes) => bytes.toString('utf8'));
+}
+
+/** Names that decoding has changed, or may have, are told by their bytes: the text could be another file's name. */
+function withoutLossy(directory: OpenDirectory, names: readonly string[]): Listing {
+  const raw = readdirSync(directory.child('.'), { encoding: 'buffer' });
   return {
-    kind: 'failed',
-    failure: {
-      reason: 'bad-path',
-      detail: `the name is not valid UTF-8${bytes}; rename the file to have it replicated`,
-    },
+    names: names.filter((name) => !name.includes('\uFFFD')),
+    undecodable: raw.filter((bytes) => bytes.toString('utf8').includes('\uFFFD')).sort(Buffer.compare),
   };
+}
+
+/** Printable ASCII as it is, every other byte as `\xNN`. */
+function escaped(bytes: Buffer): string {
+  return bytes
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]|\\/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -47,9 +47,9 @@ function readableAcl(path: string, value: Buffer): string {
   const text = aclText(value);
   if (text !== undefined) return text;
   const problem = new Error(
-    `EINVAL: expected a POSIX ACL of version 2 '${path}', found ${value.toString('hex')}`,
+    `EBADMSG: expected a POSIX ACL of version 2 '${path}', found ${value.toString('hex')}`,
   );
-  throw Object.assign(problem, { code: 'EINVAL', syscall: 'decoding the ACL of' });
+  throw Object.assign(problem, { code: 'EBADMSG', syscall: 'decoding the ACL of' });
 }
 
 /**

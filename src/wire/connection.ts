@@ -23,6 +23,7 @@ export class Connection<In, Out extends object> {
   #end: ((end: ConnectionEnd) => void) | undefined;
   #corked = false;
   #drain: Promise<void> | undefined;
+  #drained: (() => void) | undefined;
 
   constructor(options: ConnectionOptions<In>) {
     this.#options = options;
@@ -32,7 +33,8 @@ export class Connection<In, Out extends object> {
     });
     this.#stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     this.#stream.on('end', () => this.#onEnd());
-    this.#stream.on('close', () => this.#finish({ kind: 'ended', detail: 'the peer closed the connection' }));
+    this.#stream.on('close', () => this.#onClose());
+    this.#stream.on('drain', () => this.#onDrain());
     // The listener stays for the whole life of the stream: ssh2 may report an error more than once.
     this.#stream.on('error', (error) => this.#finish({ kind: 'broken', detail: error.message }));
     this.#stream.write(preamble);
@@ -58,16 +60,18 @@ export class Connection<In, Out extends object> {
 
   /** Resolves when the stream takes more without piling up, or when it is over. */
   async writable(): Promise<void> {
-    if (!this.open || !this.#stream.writableNeedDrain) return;
-    this.#drain ??= new Promise((resolve) => {
-      const done = (): void => {
-        this.#drain = undefined;
-        resolve();
-      };
-      this.#stream.once('drain', done);
-      void this.ended.then(done);
-    });
-    await this.#drain;
+    while (this.open && this.#stream.writableNeedDrain) {
+      this.#drain ??= new Promise((resolve) => {
+        this.#drained = resolve;
+      });
+      await this.#drain;
+    }
+  }
+
+  #onDrain(): void {
+    this.#drain = undefined;
+    this.#drained?.();
+    this.#drained = undefined;
   }
 
   /** Ends politely: what was sent still leaves. */
@@ -99,14 +103,23 @@ export class Connection<In, Out extends object> {
     if (problem !== undefined) this.destroy(problem);
   }
 
+  /** A stream that closes without a word is over; in the middle of a frame it is broken. */
+  #onClose(): void {
+    if (this.#decoder.end()?.kind === 'truncated') return this.#onEnd();
+    this.#finish({ kind: 'ended', detail: 'the peer closed the connection' });
+  }
+
   #onEnd(): void {
+    if (!this.open) return;
     const fault = this.#decoder.end();
     if (fault === undefined) this.#finish({ kind: 'ended', detail: 'the peer closed the connection' });
     else this.#finish({ kind: 'broken', detail: `${fault.kind}: ${fault.detail}` });
+    this.#stream.end();
   }
 
   #finish(end: ConnectionEnd): void {
     this.#end?.(end);
     this.#end = undefined;
+    this.#onDrain();
   }
 }

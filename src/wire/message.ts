@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { Entry } from '../core/entry.ts';
+import type { Entry, Xattrs } from '../core/entry.ts';
 import type { PathProblem, Refusal } from '../core/failure.ts';
 import { retryOf } from '../core/failure.ts';
-import { parseReplicaPath, type ReplicaPath } from '../core/path.ts';
+import { parseReplicaPath, printable, type ReplicaPath } from '../core/path.ts';
 
 /**
  * The messages of protocol version 1. `id` pairs a request with its answers. The shape of every header
@@ -20,7 +20,33 @@ const path = z.string().transform((raw, context): ReplicaPath => {
 const id = z.int().nonnegative();
 const name = z.string().min(1).max(256);
 const mode = z.int().min(0).max(0o7777);
-const xattrs = z.record(z.string().max(255), z.string().max(128 * 1024));
+
+/** XATTR_NAME_MAX of Linux, and more of each than any file system keeps for one inode. */
+const xattrLimits = { nameLength: 255, count: 64, valueLength: 128 * 1024, totalLength: 256 * 1024 };
+
+// Not a z.record, which passes over a key named __proto__.
+const xattrs = z.custom<Xattrs>((raw) => {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return false;
+  const entries: [string, unknown][] = Object.entries(raw);
+  let left = xattrLimits.totalLength;
+  for (const [key, value] of entries) {
+    if (key === '' || key === '__proto__' || key.length > xattrLimits.nameLength || typeof value !== 'string')
+      return false;
+    if (value.length > xattrLimits.valueLength) return false;
+    left -= value.length;
+  }
+  return entries.length <= xattrLimits.count && left >= 0;
+}, 'extended attributes as names and texts');
+
+const maxTargetBytes = 4095;
+const target = z
+  .string()
+  .min(1)
+  .refine(
+    (text) =>
+      !text.includes('\0') && !/\p{Surrogate}/u.test(text) && Buffer.byteLength(text) <= maxTargetBytes,
+    'the target of a link as Linux takes it',
+  );
 
 const entry: z.ZodType<Entry> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('absent') }),
@@ -37,7 +63,7 @@ const entry: z.ZodType<Entry> = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('directory'), mode, owner: name, group: name, xattrs }),
   z.strictObject({
     kind: z.literal('symlink'),
-    target: z.string().min(1).max(4095),
+    target,
     owner: name,
     group: name,
   }),
@@ -137,6 +163,9 @@ export type PushMessage = Extract<FromActive, { t: 'push' }>;
 export type AckResult = Extract<FromPassive, { t: 'ack' }>['result'];
 export type Welcome = Extract<FromPassive, { t: 'welcome' }>;
 
+/** What a refusal repeats of the peer's own words, UTF-16 units at most. */
+const shownDetail = 300;
+
 export type Parsed<Message> =
   | { readonly ok: true; readonly message: Message }
   | { readonly ok: false; readonly detail: string };
@@ -154,5 +183,6 @@ export function parseFromPassive(header: unknown): Parsed<FromPassive> {
 function parsed<Message>(result: z.ZodSafeParseResult<Message>): Parsed<Message> {
   if (result.success) return { ok: true, message: result.data };
   const issue = result.error.issues[0];
-  return { ok: false, detail: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a message'}` };
+  const detail = `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a message'}`;
+  return { ok: false, detail: printable(detail.slice(0, shownDetail)) };
 }

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { encodeFrame, type Frame, FrameDecoder, maxBodyBytes, maxFrameBytes, preamble } from '../../src/wire/frame.ts';
+import {
+  encodeFrame,
+  type Frame,
+  FrameDecoder,
+  maxBodyBytes,
+  maxFrameBytes,
+  preamble,
+} from '../../src/wire/frame.ts';
 
 type Sent = { header: unknown; body: Buffer };
 
@@ -9,7 +16,10 @@ function encodeAll(sent: readonly Sent[]): Buffer {
   return Buffer.concat([preamble, ...sent.map(({ header, body }) => encodeFrame(header, body))]);
 }
 
-function decodeInPieces(bytes: Buffer, cuts: readonly number[]): { frames: Frame[]; decoder: FrameDecoder; fault: string | undefined } {
+function decodeInPieces(
+  bytes: Buffer,
+  cuts: readonly number[],
+): { frames: Frame[]; decoder: FrameDecoder; fault: string | undefined } {
   const decoder = new FrameDecoder();
   const frames: Frame[] = [];
   let fault: string | undefined;
@@ -24,7 +34,10 @@ function decodeInPieces(bytes: Buffer, cuts: readonly number[]): { frames: Frame
 }
 
 const sent = fc.array(
-  fc.record({ header: fc.jsonValue(), body: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)) }),
+  fc.record({
+    header: fc.jsonValue(),
+    body: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  }),
   { maxLength: 8 },
 );
 
@@ -84,7 +97,8 @@ describe('framing', () => {
     const bytes = encodeAll([{ header: { t: 'ping', id: 1 }, body: Buffer.from('abc') }]);
     for (let length = 1; length < bytes.length; length += 1) {
       const { decoder } = decodeInPieces(bytes.subarray(0, length), []);
-      const expected = length < preamble.length ? 'not-our-protocol' : length === preamble.length ? undefined : 'truncated';
+      const expected =
+        length < preamble.length ? 'not-our-protocol' : length === preamble.length ? undefined : 'truncated';
       assert.equal(decoder.end()?.kind, expected, `after ${length} bytes`);
     }
   });
