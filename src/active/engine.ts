@@ -116,7 +116,7 @@ export class Engine {
 
   /** Looks at a path again because its content was still moving. */
   unstable(path: ReplicaPath): void {
-    this.#dirty.unstable(path, this.#options.now());
+    this.#wait(path, this.#options.now());
     this.#planLooks();
   }
 
@@ -217,7 +217,7 @@ export class Engine {
   /** What a look means for the schedule, and whether it is work for the peers. */
   #sort(path: ReplicaPath, seen: Observation, now: number): 'present' | 'gone' | 'nothing' {
     if (seen.kind === 'unstable') {
-      this.#dirty.unstable(path, now);
+      this.#wait(path, now);
       return 'nothing';
     }
     if (seen.kind !== 'entry') {
@@ -233,11 +233,17 @@ export class Engine {
     }
     if (!this.#isKnown(path)) {
       this.#dirty.settled(path);
+      for (const { replicator } of this.#peers) replicator.forgetTrouble(path);
       return 'nothing';
     }
     if (!this.#dirty.gone(path, now)) return 'nothing';
     this.#dirty.settled(path);
     return 'gone';
+  }
+
+  /** A file that is never closed is sent all the same once the maximum wait is over, as it is between two writes. */
+  #wait(path: ReplicaPath, now: number): void {
+    if (this.#dirty.unstable(path, now) === 'overdue') this.#options.tree.tolerateWriter(path);
   }
 
   /** What was below a directory that is none any more is gone with it. */

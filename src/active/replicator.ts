@@ -120,6 +120,12 @@ export class Replicator {
     return !identicalEntry(this.#options.ledger.get(path) ?? absent, entry);
   }
 
+  /** The path that made trouble is gone, and the peer never had it. */
+  forgetTrouble(path: ReplicaPath): void {
+    this.#troubles.delete(path);
+    this.#since.delete(path);
+  }
+
   isBusy(path: ReplicaPath): boolean {
     return this.#lanes.has(path) || this.#waiting.has(path) || this.#emptying.has(path);
   }
@@ -184,7 +190,7 @@ export class Replicator {
       this.#options.ledger.record(path, entry);
     this.#planCommit();
     this.#options.onAgreed(path);
-    this.#since.delete(path);
+    this.forgetTrouble(path);
   }
 
   /** Stops all pushes until `resume`. */

@@ -25,9 +25,14 @@ export type TreeOptions = {
   readonly onLeftover?: (path: ReplicaPath) => void;
 };
 
+/** Long enough for the look that comes within a second and the push after it, milliseconds. */
+const toleranceMs = 3000;
+
 /** The replicated tree of this node, to be looked at. Never changes it. */
 export class Tree {
   readonly #options: TreeOptions;
+  /** Files that some process never closes, and until when that is put up with. */
+  readonly #tolerated = new Map<ReplicaPath, number>();
 
   constructor(options: TreeOptions) {
     this.#options = options;
@@ -50,7 +55,21 @@ export class Tree {
 
   #observe(directories: Directories, path: ReplicaPath): Observation {
     const { cache, maxFileSizeBytes } = this.#options;
-    return observe({ directories, path, cache, maxFileSizeBytes, checkWriters: true });
+    const checkWriters = !this.#isTolerated(path);
+    return observe({ directories, path, cache, maxFileSizeBytes, checkWriters });
+  }
+
+  /** For a moment a file counts as stable although a process keeps it open for writing, if it rests while it is read. */
+  tolerateWriter(path: ReplicaPath): void {
+    this.#tolerated.set(path, performance.now() + toleranceMs);
+  }
+
+  #isTolerated(path: ReplicaPath): boolean {
+    if (this.#tolerated.size === 0) return false;
+    const until = this.#tolerated.get(path);
+    if (until !== undefined && until > performance.now()) return true;
+    this.#tolerated.delete(path);
+    return false;
   }
 
   /** Walks everything at or below `from`. `fresh` reads every file again, whatever the cache knows. */

@@ -244,14 +244,8 @@ export class Daemon {
       while (!signal.aborted && peer.state.kind !== 'live') await peer.stateChange(signal);
       await peer.replicator.idle();
     }
-    // What came out of the lanes as still moving goes round again.
-    if (
-      !signal.aborted &&
-      active.engine.dirty > 0 &&
-      active.peers.every(({ replicator }) => replicator.troubles.size === 0)
-    ) {
-      await this.#drained(active, signal);
-    }
+    // What came out of the lanes as still moving, or waits to be tried again, goes round once more.
+    if (!signal.aborted && active.engine.dirty > 0) await this.#drained(active, signal);
   }
 
   async #resync(paths: ReplicaPath[], reply: Reply): Promise<unknown> {

@@ -137,8 +137,7 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
     // The same inode with the same times under the same name, so fstat would say the same.
     if (stampOf(lstatSync(full, { bigint: true })) !== stamp || BigInt(size) !== before.size)
       return { kind: 'unstable' };
-    const lastChange = before.ctimeNs > before.mtimeNs ? before.ctimeNs : before.mtimeNs;
-    const racy = now - Number(lastChange / 1_000_000n) <= racyMs;
+    const racy = [before.ctimeNs, before.mtimeNs].some((time) => now - Number(time / 1_000_000n) <= racyMs);
     // A writer may hold a mapping, through which bytes change long before the times do.
     if (!racy && written !== true) options.cache?.set(path, stamp, entry);
     return { kind: 'entry', entry, stamp };

@@ -150,6 +150,7 @@ describe('churn', () => {
     }
     t.diagnostic(`${steps} steps: ${[...churn.counts].map(([kind, n]) => `${kind} ${n}`).join(', ')}`);
     const flushed = await pair.flush();
+    if (process.env['BM_CONFSYNC_LOG'] !== undefined) writeFileSync(process.env['BM_CONFSYNC_LOG'], `${daemon.log()}\n${flushed.stdout}`);
     assert.equal(flushed.code, 0, `${flushed.stdout.split('\n').filter((line) => !line.includes('parent-missing')).join('\n')}${flushed.stderr}exit ${daemon.process.exitCode} ${daemon.process.signalCode}\n${daemon.log().slice(-3000)}`);
     assert.equal(differences(pair.root('active'), pair.root('passive')), '');
     const verified = await pair.run('active', ['verify', '--full']);
