@@ -115,6 +115,7 @@ async function bringTogether(
   const doubtful: Difference[] = [];
   for (const difference of differences) {
     if (replicator.isBusy(difference.path)) continue;
+    replicator.takeOwn(difference.path, difference.passive);
     const verdict = decide(replicator.ledger.get(difference.path), difference.active, difference.passive);
     if (verdict.kind === 'conflict') doubtful.push(difference);
     else if (difference.active.kind === 'absent') deletions.push(difference);

@@ -1,4 +1,4 @@
-import { absent, type Entry, identicalEntry } from '../core/entry.ts';
+import { absent, type Entry, identicalEntry, sameEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import { type Reason, retryOf } from '../core/failure.ts';
 import { ancestorsOf, parentOf, type ReplicaPath } from '../core/path.ts';
@@ -62,6 +62,11 @@ export class Replicator {
   readonly #lanes: Lanes;
   /** What the peer showed to hold, where that is not the agreed entry. Set by reconcile and resync. */
   readonly #expected = new Map<ReplicaPath, Entry>();
+  /**
+   * What was on its way when a link was lost. The peer may hold it although no ack came and neither ledger
+   * says so: the receiver can die between placing a file and remembering it.
+   */
+  readonly #unacked = new Map<ReplicaPath, Entry[]>();
   /** When a path was first seen to have changed, milliseconds since 1970. */
   readonly #since = new Map<ReplicaPath, number>();
   readonly #troubles = new Map<ReplicaPath, PathTrouble>();
@@ -118,6 +123,16 @@ export class Replicator {
   /** Whether an entry of this node is news for the peer. */
   differs(path: ReplicaPath, entry: Entry): boolean {
     return !identicalEntry(this.#options.ledger.get(path) ?? absent, entry);
+  }
+
+  /** Whether what the peer holds came from here without an ack having come back: then it is agreed after all. */
+  takeOwn(path: ReplicaPath, passive: Entry): boolean {
+    const sent = this.#unacked.get(path)?.find((put) => sameEntry(put, passive));
+    if (sent === undefined) return false;
+    this.#unacked.delete(path);
+    this.#options.ledger.record(path, sent);
+    this.#planCommit();
+    return true;
   }
 
   /** The path that made trouble is gone, and the peer never had it. */
@@ -291,6 +306,7 @@ export class Replicator {
       case 'already-there':
         return this.#onDurable(path, put, outcome.kind);
       case 'conflict':
+        if (this.takeOwn(path, outcome.found)) return this.#enqueue(path, this.#options.now());
         this.#expected.delete(path);
         this.#since.delete(path);
         this.#troubles.delete(path);
@@ -301,6 +317,7 @@ export class Replicator {
           passive: outcome.found,
         });
       case 'lost':
+        this.#unacked.set(path, [...(this.#unacked.get(path) ?? []), put]);
         this.#waiting.add(path);
         return;
       case 'changed':
@@ -314,7 +331,7 @@ export class Replicator {
     const now = this.#options.now();
     const since = this.#since.get(path) ?? now;
     this.#expected.delete(path);
-    this.#troubles.delete(path);
+    this.#unacked.delete(path);
     this.lastAckAt = now;
     this.lagMs = Math.max(0, now - since);
     this.agreed(path, put);

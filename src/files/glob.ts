@@ -12,7 +12,8 @@ import { Directories } from './confined.ts';
 /**
  * Temporary names of ours beside, at or below some replica paths, wherever a crash may have left them; sorted.
  * Links are not followed, neither on the way to a path nor below it, and what cannot be read is passed over:
- * we have not written there either.
+ * we have not written there either. A pattern never matches a line break, so that a leftover with one in its
+ * path is not found; a scan meets it.
  */
 export function findLeftovers(root: string, paths: readonly ReplicaPath[]): ReplicaPath[] {
   using directories = new Directories(root, { maxOpen: 64 });

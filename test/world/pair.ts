@@ -148,6 +148,11 @@ export class Pair {
     if (daemon.process.exitCode !== null) throw new Error(`the daemon ended: ${daemon.log()}`);
   }
 
+  /** Process ids of the receivers that run now. */
+  receivers(): number[] {
+    return this.sshd.sessions();
+  }
+
   async flush(): Promise<Ran> {
     return this.run('active', ['flush', '--timeout', '60s']);
   }

@@ -70,7 +70,7 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
     dropSessions: () => {
       for (const pid of children()) killQuietly(pid);
     },
-    sessions: () => children().filter((pid) => commandLine(pid).includes('receive') && !commandLine(pid).includes('sh')),
+    sessions: () => children().filter((pid) => commandLine(pid).includes('receive')),
     start,
     stop,
     [Symbol.asyncDispose]: async () => {

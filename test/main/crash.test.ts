@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { eventually } from '../world/eventually.ts';
+import { Pair } from '../world/pair.ts';
+import { descendants, killQuietly } from '../world/sshd.ts';
+import { differences, leftovers } from '../world/tree.ts';
+
+const changes = 2000;
+const unguarded = { massDeletion: { paths: 1_000_000, percent: 100 } };
+
+/** Writes half of the files anew in place, and replaces the others. */
+function burst(root: string, text: string): void {
+  for (let n = 0; n < changes; n += 1) {
+    const folder = join(root, 'etc', `d${n % 40}`);
+    mkdirSync(folder, { recursive: true });
+    const file = join(folder, `f${n}`);
+    if (n % 2 === 0) writeFileSync(file, `${text} ${n}\n`);
+    else {
+      writeFileSync(`${file}.new`, `${text} ${n}\n`);
+      renameSync(`${file}.new`, file);
+    }
+  }
+}
+
+function pushed(log: string): number {
+  return log.split(' pushed: ').length - 1;
+}
+
+describe('kill -9 in the middle of a burst', () => {
+  it('of the active daemon: after a restart both trees are the same, and nothing temporary is left', async () => {
+    await using pair = await Pair.open({ active: { limits: unguarded } });
+    burst(pair.root('active'), 'first');
+    const daemon = await pair.startActive();
+    assert.equal((await pair.flush()).code, 0);
+    const before = pushed(daemon.log());
+    burst(pair.root('active'), 'second');
+    await eventually('some changes were pushed', () => pushed(daemon.log()) > before + 100);
+    await daemon.kill9();
+    await pair.startActive();
+    const flushed = await pair.flush();
+    assert.equal(flushed.code, 0, flushed.stdout + flushed.stderr);
+    assert.equal(differences(pair.root('active'), pair.root('passive')), '');
+    assert.equal(leftovers(pair.root('passive')), '');
+    assert.equal((await pair.run('active', ['verify', '--full'])).code, 0);
+  });
+
+  it('of the receiver, again and again: the daemon comes back by itself, and both trees are the same', async () => {
+    await using pair = await Pair.open({ active: { limits: unguarded } });
+    burst(pair.root('active'), 'first');
+    const daemon = await pair.startActive();
+    assert.equal((await pair.flush()).code, 0);
+    for (let round = 0; round < 3; round += 1) {
+      const before = pushed(daemon.log());
+      burst(pair.root('active'), `round ${round}`);
+      await eventually('some changes were pushed', () => pushed(daemon.log()) > before + 100);
+      for (const pid of pair.receivers()) killQuietly(pid);
+    }
+    const flushed = await pair.flush();
+    assert.equal(flushed.code, 0, flushed.stdout + flushed.stderr + daemon.log().slice(-2000));
+    assert.equal(differences(pair.root('active'), pair.root('passive')), '');
+    assert.equal(leftovers(pair.root('passive')), '');
+    assert.ok(descendants(process.pid).length > 0);
+  });
+
+  it('of the link: the daemon reconnects and what changed meanwhile arrives', async () => {
+    await using pair = await Pair.open();
+    burst(pair.root('active'), 'first');
+    const daemon = await pair.startActive();
+    assert.equal((await pair.flush()).code, 0);
+    await pair.sshd.stop();
+    await eventually('the daemon noticed', () => daemon.log().includes('disconnected'));
+    writeFileSync(pair.at('active', 'etc/while-down'), 'x');
+    await pair.sshd.start();
+    assert.equal((await pair.flush()).code, 0);
+    assert.equal(differences(pair.root('active'), pair.root('passive')), '');
+  });
+});
