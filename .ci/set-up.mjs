@@ -1,8 +1,8 @@
 // Prepares a checkout on a machine with nothing but Node 20 and npm. Plain JavaScript, because it runs
 // before Node 26 and TypeScript are there. `--system` also installs the Debian packages that the tests
 // need, `--bench` those of the benchmarks. It never skips: what it cannot install, it names, and fails.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -13,6 +13,8 @@ const testPrograms = [
   ['/usr/sbin/sshd', 'openssh-server'],
   ['ssh-keygen', 'openssh-client'],
   ['rsync', 'rsync'],
+  ['diff', 'diffutils'],
+  ['git', 'git'],
   ['setfacl', 'acl'],
   ['setfattr', 'attr'],
   ['setcap', 'libcap2-bin'],
@@ -37,13 +39,30 @@ function found(program) {
 function installNodePackages() {
   const installed = join(checkout, 'node_modules', '.package-lock.json');
   const wanted = join(checkout, 'package-lock.json');
-  const current =
-    existsSync(installed) &&
-    existsSync(join(checkout, 'node_modules', '.bin', 'node')) &&
-    statSync(installed).mtimeMs >= statSync(wanted).mtimeMs;
-  if (current) return;
+  const current = existsSync(installed) && statSync(installed).mtimeMs >= statSync(wanted).mtimeMs;
+  if (current && runtimeVersion() !== undefined) return;
   process.stderr.write('set-up: npm ci\n');
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: checkout, stdio: ['ignore', 2, 2] });
+  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: checkout, stdio: ['ignore', 2, 2] });
+  if (npm.status !== 0) {
+    const how = npm.error?.message ?? `exit code ${npm.status ?? npm.signal}`;
+    process.stderr.write(`set-up: expected npm ci to succeed, found ${how}\n`);
+    process.stderr.write('hint:   what npm says above tells why\n');
+    process.exit(1);
+  }
+  const expected = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')).dependencies.node;
+  const found = runtimeVersion();
+  if (found === `v${expected}`) return;
+  // Its binary comes by an install script, which npm can be told to leave out.
+  process.stderr.write(`set-up: expected Node ${expected} in node_modules, found ${found ?? 'none'}\n`);
+  process.stderr.write('hint:   allow install scripts: npm config delete ignore-scripts, then npm ci\n');
+  process.exit(1);
+}
+
+/** What the Node in node_modules says about itself; undefined where there is none that runs. */
+function runtimeVersion() {
+  const program = join(checkout, 'node_modules', '.bin', 'node');
+  const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : undefined;
 }
 
 function installSystemPackages(programs) {
@@ -54,8 +73,10 @@ function installSystemPackages(programs) {
     process.stderr.write(`set-up: apt-get install ${names.join(' ')}\n`);
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const options = { stdio: ['ignore', 2, 2], env };
-    spawnSync('apt-get', ['update', '-qq'], options);
-    spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...names], options);
+    // Somebody else may be installing: wait for the lock.
+    const waiting = ['-qq', '-o', 'DPkg::Lock::Timeout=120'];
+    spawnSync('apt-get', ['update', ...waiting], options);
+    spawnSync('apt-get', ['install', '-y', ...waiting, '--no-install-recommends', ...names], options);
   }
   const left = missing();
   if (left.length === 0) return;

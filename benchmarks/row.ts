@@ -91,10 +91,31 @@ function resultOf({ peer, samplesMs, failed }: Running): Result {
   return { peer: name, about, kind: 'measured', samplesMs, summary: summarize(samplesMs) };
 }
 
-/** A pair whose active node has the tree; returns its files relative to the root. */
-export async function pairWithTree(size: Size): Promise<{ pair: Pair; paths: string[] }> {
-  const pair = await makePair({ unrestrictedKey: true });
-  return { pair, paths: makeTree(pair.active.root, size) };
+export type Made = {
+  /** Its active node has the tree below `root/etc`. */
+  readonly pair: Pair;
+  /** The tree's files, relative to the root. */
+  readonly paths: readonly string[];
+  /** What has to end with the series, in reverse order, before the pair. */
+  readonly held: AsyncDisposableStack;
+};
+
+/** Makes a pair with the tree and a series on it. Nothing is left where that fails half-way. */
+export async function openSeries(
+  size: Size,
+  build: (made: Made) => Promise<Pick<Series, 'sample' | 'check'>>,
+): Promise<Series> {
+  await using held = new AsyncDisposableStack();
+  const pair = held.use(await makePair({ unrestrictedKey: true }));
+  const series = await build({ pair, paths: makeTree(pair.active.root, size), held });
+  const kept = held.move();
+  return { ...series, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+/** Starts a peer that follows by itself, until the series ends. Undefined where the peer does not. */
+export async function follow(peer: Peer, { pair, held }: Made): Promise<AsyncDisposable | undefined> {
+  const following = await peer.follow?.(pair);
+  return following === undefined ? undefined : held.use(following);
 }
 
 /** Makes both trees the same by a local copy, before anything is measured. */
@@ -109,7 +130,11 @@ export async function mustBeEqual(pair: Pair): Promise<void> {
   throw new Error(`${differences.length} differences, first: ${differences.slice(0, 3).join(' | ')}`);
 }
 
-/** For those who go on by themselves: content has arrived, the last touches may take a moment. */
-export function mustBecomeEqual(pair: Pair): Promise<void> {
+/**
+ * Like mustBeEqual, for one who may go on by himself: then the content has arrived, and the last touches,
+ * such as a temporary file that goes away, may take a moment.
+ */
+export function mustEndEqual(pair: Pair, following: AsyncDisposable | undefined): Promise<void> {
+  if (following === undefined) return mustBeEqual(pair);
   return eventually(() => mustBeEqual(pair), { deadlineMs: 20_000, pollMs: 200 });
 }

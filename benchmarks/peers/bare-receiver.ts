@@ -22,7 +22,7 @@ function place(path: string, content: Buffer, mode: number, mtimeMs: number): vo
 
 const server = createServer((socket) => {
   socket.setNoDelay(true);
-  let held = Buffer.alloc(0);
+  let held: Buffer = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
     while (held.length >= headBytes) {

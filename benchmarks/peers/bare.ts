@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startProgram } from '../child.ts';
+import { type Background, startProgram } from '../child.ts';
 import { etcOf, type Peer } from '../peer.ts';
 
 const folder = dirname(fileURLToPath(import.meta.url));
@@ -11,22 +11,11 @@ export const bare: Peer = {
   about:
     'the limit: two Node processes, inotify, plain TCP, write, fsync, rename, fsync of the directory; no ssh, no checks, nothing but file contents',
   follow: async (pair) => {
-    const receiver = await startProgram(
-      process.execPath,
-      [join(folder, 'bare-receiver.ts'), etcOf(pair, 'passive')],
-      /port (\d+)/,
-    );
-    const port = receiver.match[1] ?? '';
-    const sender = await startProgram(
-      process.execPath,
-      [join(folder, 'bare-sender.ts'), etcOf(pair, 'active'), port],
-      /ready/,
-    );
-    return {
-      [Symbol.asyncDispose]: async () => {
-        await sender[Symbol.asyncDispose]();
-        await receiver[Symbol.asyncDispose]();
-      },
-    };
+    await using held = new AsyncDisposableStack();
+    const start = async (file: string, args: readonly string[], ready: RegExp): Promise<Background> =>
+      held.use(await startProgram(process.execPath, [join(folder, file), ...args], ready));
+    const receiver = await start('bare-receiver.ts', [etcOf(pair, 'passive')], /port (\d+)/);
+    await start('bare-sender.ts', [etcOf(pair, 'active'), receiver.match[1] ?? ''], /ready/);
+    return held.move();
   },
 };

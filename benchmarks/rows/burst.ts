@@ -6,14 +6,23 @@ import { bare } from '../peers/bare.ts';
 import { confsync } from '../peers/confsync.ts';
 import { lsyncdNow, lsyncdSoon } from '../peers/lsyncd.ts';
 import { rsync } from '../peers/rsync.ts';
-import { copyLocally, mustBecomeEqual, pairWithTree, type Row, type Series, type Size } from '../row.ts';
+import {
+  copyLocally,
+  follow,
+  type Made,
+  mustEndEqual,
+  openSeries,
+  type Row,
+  type Series,
+  type Size,
+} from '../row.ts';
 
 const deadlineMs = 120_000;
 
-async function open(peer: Peer, size: Size): Promise<Series> {
-  const { pair, paths } = await pairWithTree(size);
+async function build(peer: Peer, made: Made, size: Size): Promise<Pick<Series, 'sample' | 'check'>> {
+  const { pair, paths } = made;
   await copyLocally(pair);
-  const following = await peer.follow?.(pair);
+  const following = await follow(peer, made);
   const stage = join(pair.active.root, 'stage');
   mkdirSync(stage);
   return {
@@ -32,14 +41,10 @@ async function open(peer: Peer, size: Size): Promise<Series> {
         untilAllArrived(expected, deadlineMs),
         following === undefined && peer.copy?.(pair),
       ]);
-      await mustBecomeEqual(pair);
+      await mustEndEqual(pair, following);
       return seen - start;
     },
-    check: () => mustBecomeEqual(pair),
-    [Symbol.asyncDispose]: async () => {
-      await following?.[Symbol.asyncDispose]();
-      await pair[Symbol.asyncDispose]();
-    },
+    check: () => mustEndEqual(pair, following),
   };
 }
 
@@ -49,5 +54,5 @@ export const burst: Row = {
     `${changed} files of ${files} replaced at once: until all are seen on the passive node`,
   repeat: 5,
   peers: [bare, confsync, rsync, lsyncdNow, lsyncdSoon],
-  open,
+  open: (peer, size) => openSeries(size, (made) => build(peer, made, size)),
 };

@@ -3,10 +3,9 @@ import type { Peer } from '../peer.ts';
 import { confsync } from '../peers/confsync.ts';
 import { lsyncdNow } from '../peers/lsyncd.ts';
 import { rsync } from '../peers/rsync.ts';
-import { mustBeEqual, pairWithTree, type Row, type Series, type Size } from '../row.ts';
+import { type Made, mustBeEqual, openSeries, type Row, type Series, type Size } from '../row.ts';
 
-async function open(peer: Peer, size: Size): Promise<Series> {
-  const { pair } = await pairWithTree(size);
+function build(peer: Peer, { pair }: Made, size: Size): Pick<Series, 'sample' | 'check'> {
   return {
     sample: async (round) => {
       if (round > 0) {
@@ -20,7 +19,6 @@ async function open(peer: Peer, size: Size): Promise<Series> {
       return durationMs;
     },
     check: () => mustBeEqual(pair),
-    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
   };
 }
 
@@ -30,5 +28,5 @@ export const firstCopy: Row = {
     `First copy of ${files} files, ${Math.round(bytes / 1e6)} MB, to an empty node`,
   repeat: 5,
   peers: [confsync, rsync, lsyncdNow],
-  open,
+  open: (peer, size) => openSeries(size, async (made) => build(peer, made, size)),
 };

@@ -7,7 +7,7 @@ import { bare } from '../peers/bare.ts';
 import { confsync } from '../peers/confsync.ts';
 import { lsyncdDefault, lsyncdNow, lsyncdSoon } from '../peers/lsyncd.ts';
 import { rsync } from '../peers/rsync.ts';
-import { copyLocally, mustBecomeEqual, pairWithTree, type Row, type Series, type Size } from '../row.ts';
+import { copyLocally, follow, type Made, mustEndEqual, openSeries, type Row, type Series } from '../row.ts';
 
 const contentBytes = 4096;
 const deadlineMs = 60_000;
@@ -26,10 +26,14 @@ const replace: PrepareChange = (pair, path, content) => {
 const rewrite: PrepareChange = (pair, path, content) => () =>
   writeFileSync(join(pair.active.root, path), content);
 
-async function open(peer: Peer, size: Size, prepare: PrepareChange): Promise<Series> {
-  const { pair, paths } = await pairWithTree(size);
+async function build(
+  peer: Peer,
+  made: Made,
+  prepare: PrepareChange,
+): Promise<Pick<Series, 'sample' | 'check'>> {
+  const { pair, paths } = made;
   await copyLocally(pair);
-  const following = await peer.follow?.(pair);
+  const following = await follow(peer, made);
   return {
     sample: async (round) => {
       const path = paths[(round * 37) % paths.length] ?? '';
@@ -43,11 +47,7 @@ async function open(peer: Peer, size: Size, prepare: PrepareChange): Promise<Ser
       const [seen] = await Promise.all([arrival.seen, following === undefined && peer.copy?.(pair)]);
       return seen - start;
     },
-    check: () => mustBecomeEqual(pair),
-    [Symbol.asyncDispose]: async () => {
-      await following?.[Symbol.asyncDispose]();
-      await pair[Symbol.asyncDispose]();
-    },
+    check: () => mustEndEqual(pair, following),
   };
 }
 
@@ -57,7 +57,7 @@ export const latencyReplace: Row = {
     `One file replaced (rename) in a tree of ${files}: until it is seen on the passive node`,
   repeat: 100,
   peers,
-  open: (peer, size) => open(peer, size, replace),
+  open: (peer, size) => openSeries(size, (made) => build(peer, made, replace)),
 };
 
 export const latencyInPlace: Row = {
@@ -66,5 +66,5 @@ export const latencyInPlace: Row = {
     `One file written in place in a tree of ${files}: until it is seen on the passive node`,
   repeat: 100,
   peers,
-  open: (peer, size) => open(peer, size, rewrite),
+  open: (peer, size) => openSeries(size, (made) => build(peer, made, rewrite)),
 };

@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import type { Peer } from '../peer.ts';
 import { confsync, confsyncFull } from '../peers/confsync.ts';
 import { rsync } from '../peers/rsync.ts';
-import { copyLocally, mustBeEqual, pairWithTree, type Row, type Series, type Size } from '../row.ts';
+import { copyLocally, type Made, mustBeEqual, openSeries, type Row, type Series } from '../row.ts';
 
-async function open(peer: Peer, size: Size): Promise<Series> {
-  const { pair, paths } = await pairWithTree(size);
+async function build(peer: Peer, { pair, paths }: Made): Promise<Pick<Series, 'sample' | 'check'>> {
   await copyLocally(pair);
   const mustSay = async (expected: boolean): Promise<void> => {
     const said = await peer.verify?.(pair);
@@ -32,7 +31,6 @@ async function open(peer: Peer, size: Size): Promise<Series> {
       utimesSync(path, atime, mtime);
       await mustSay(false);
     },
-    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
   };
 }
 
@@ -41,5 +39,5 @@ export const verify: Row = {
   title: ({ files, bytes }) => `Verify of ${files} files, ${Math.round(bytes / 1e6)} MB, nothing changed`,
   repeat: 5,
   peers: [confsync, confsyncFull, rsync],
-  open,
+  open: (peer, size) => openSeries(size, (made) => build(peer, made)),
 };

@@ -1,4 +1,4 @@
-import { readFileSync, rmdirSync, unlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmdirSync, unlinkSync } from 'node:fs';
 import { Engine } from '../active/engine.ts';
 import { openLink } from '../active/link.ts';
 import { Peer } from '../active/peer.ts';
@@ -12,6 +12,7 @@ import { Failure, type Reason } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { type Seat, type Switch, switchAt } from '../core/seat.ts';
 import { initialiseHash } from '../files/hash.ts';
+import { syncFileSystem } from '../files/native.ts';
 import type { PassiveNode, PeerMemory, PlacingRight } from '../passive/node.ts';
 import { sweep } from '../passive/sweep.ts';
 import { ConflictStore } from '../state/conflicts.ts';
@@ -282,11 +283,21 @@ export function composePassive(node: Node, placing: PlacingRight): PassiveNode {
       if (entry.kind === 'directory') rmdirSync(from);
       else unlinkSync(from);
     },
-    settleVersions: () => versions.settle(),
+    settleVersions: () => versions.settle(() => syncFolder(config.state)),
     sweep: () => sweepLeftovers(node),
     placing,
     log,
   };
+}
+
+/** Writes the whole file system that holds a folder to its disk. */
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    syncFileSystem(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function peerMemory(node: Node, peer: string): PeerMemory {

@@ -143,13 +143,12 @@ export async function makePair(options: PairOptions = {}): Promise<Pair> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
-  const toPassive = peerOf('mail2', sshd);
-  const toActive = activeSshd === undefined ? [] : [peerOf('mail1', activeSshd)];
-  configure(active, { peers: [toPassive], ...options.active });
-  configure(passive, { peers: toActive, ...options.passive });
-  for (const node of ['active', 'passive'] as const)
-    pair.setWatchlist(node, options.watchlist ?? defaultWatchlist);
   try {
+    const toActive = activeSshd === undefined ? [] : [peerOf('mail1', activeSshd)];
+    configure(active, { peers: [peerOf('mail2', sshd)], ...options.active });
+    configure(passive, { peers: toActive, ...options.passive });
+    for (const node of ['active', 'passive'] as const)
+      pair.setWatchlist(node, options.watchlist ?? defaultWatchlist);
     await prepare(pair);
   } catch (error) {
     await pair[Symbol.asyncDispose]();

@@ -49,10 +49,7 @@ test('dropping sessions ends the link and the command sees the end of its input'
   await once(client.stdout, 'data');
   const { sshd: servers, commands } = sshd.sessions();
   assert.ok(servers.length > 0);
-  assert.deepEqual(
-    commands.map(({ name }) => name),
-    ['cat'],
-  );
+  assert.equal(commands.length, 1);
   const exited = once(client, 'exit');
   await sshd.dropSessions();
   assert.deepEqual(await exited, [255, null]);
@@ -79,17 +76,14 @@ test('a paused session answers only when resumed', async () => {
 });
 
 test('stop leaves no process, not even a command that ignores the end of its input', async () => {
-  const sshd = await startSshd({ forcedCommand: 'echo ready; exec sleep 600' });
+  await using sshd = await startSshd({ forcedCommand: 'echo ready; exec sleep 600' });
   const client = spawn('ssh', sshArgs(sshd, sshd.identityFile), { stdio: ['pipe', 'pipe', 'ignore'] });
   await once(client.stdout, 'data');
   const exited = once(client, 'exit');
   await sshd.dropSessions();
   await exited;
   const { commands } = sshd.sessions();
-  assert.deepEqual(
-    commands.map(({ name }) => name),
-    ['sleep'],
-  );
+  assert.equal(commands.length, 1);
   await sshd.stop();
   assert.deepEqual(commands.filter(isAlive), []);
 });

@@ -207,13 +207,20 @@ test('what was kept in a batch is there at once and after settle', (t) => {
   const { store, state } = rig(t);
   const content = Buffer.from('batch');
   const id = store.keep({ ...about, batch: true, content, entry: entryOf('batch') });
-  store.settle();
   let synced = 0;
-  store.settle(() => {
+  const syncFileSystem = (): void => {
     synced += 1;
-  });
-  assert.equal(synced, 1);
+  };
+  store.settle(syncFileSystem);
+  assert.equal(synced, 0, 'a single content is synced by itself');
   assert.equal(contentOf(new VersionStore(opened(t, state)), id), 'batch');
+  for (let i = 0; i < 10; i += 1) {
+    store.keep({ ...about, batch: true, content: Buffer.from(`many ${i}`), entry: entryOf(`many ${i}`) });
+  }
+  store.settle(syncFileSystem);
+  assert.equal(synced, 1, 'many are synced at once');
+  store.settle(syncFileSystem);
+  assert.equal(synced, 1, 'nothing is left to sync');
 });
 
 test('prune by count keeps the newest ones of each path', (t) => {
