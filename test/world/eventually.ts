@@ -15,7 +15,9 @@ export async function eventually(
   const end = performance.now() + deadlineMs;
   while (!(await holds())) {
     if (performance.now() > end) {
-      throw new Error(`expected within ${deadlineMs} ms: ${expected}${options.detail === undefined ? '' : `\n${options.detail()}`}`);
+      throw new Error(
+        `expected within ${deadlineMs} ms: ${expected}${options.detail === undefined ? '' : `\n${options.detail()}`}`,
+      );
     }
     await pause(pollMs);
   }

@@ -6,7 +6,11 @@ import { differences, write } from './tree.ts';
 
 it('works', async () => {
   await using pair = await Pair.open();
-  write(pair.root('active'), { 'etc/a.conf': 'a', 'etc/d/b': { content: 'b', mode: 0o600, uid: 1, gid: 2 }, 'etc/l': { symlink: 'a.conf' } });
+  write(pair.root('active'), {
+    'etc/a.conf': 'a',
+    'etc/d/b': { content: 'b', mode: 0o600, uid: 1, gid: 2 },
+    'etc/l': { symlink: 'a.conf' },
+  });
   const daemon = await pair.startActive();
   console.log(await pair.flush());
   assert.equal(differences(pair.root('active'), pair.root('passive')), '');

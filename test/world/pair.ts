@@ -47,16 +47,36 @@ export class Pair {
   static async open(options: PairOptions = {}): Promise<Pair> {
     const folder = temporaryFolder('pair');
     const config = (node: NodeName): string => join(folder, node, 'config.yml');
-    for (const node of ['active', 'passive']) mkdirSync(join(folder, node, 'root', 'etc'), { recursive: true });
+    for (const node of ['active', 'passive'])
+      mkdirSync(join(folder, node, 'root', 'etc'), { recursive: true });
     const receive = `${process.execPath} ${mainFile} receive --config ${config('passive')}`;
     const sshd = await startSshd({ forcedCommand: options.wrapReceive?.(receive) ?? receive });
     const pair = new Pair(folder, sshd);
     const watchlist = join(folder, 'watchlist.yml');
-    writeFileSync(watchlist, stringify({ name: 'test', include: options.include ?? ['/etc/**'], exclude: options.exclude ?? [] }));
-    const peer = { name: 'mail2', host: '127.0.0.1', port: sshd.port, user: sshd.user, identityFile: sshd.identityFile, hostKey: sshd.hostKey };
+    writeFileSync(
+      watchlist,
+      stringify({ name: 'test', include: options.include ?? ['/etc/**'], exclude: options.exclude ?? [] }),
+    );
+    const peer = {
+      name: 'mail2',
+      host: '127.0.0.1',
+      port: sshd.port,
+      user: sshd.user,
+      identityFile: sshd.identityFile,
+      hostKey: sshd.hostKey,
+    };
     pair.#configure('active', { node: 'mail1', peers: [peer], watchlists: [watchlist], ...options.active });
-    pair.#configure('passive', { node: 'mail2', peers: [], watchlists: [watchlist], limits: { minFreeDisk: 1 }, ...options.passive });
-    for (const [node, name] of [['active', 'mail1'], ['passive', 'mail2']] as const) {
+    pair.#configure('passive', {
+      node: 'mail2',
+      peers: [],
+      watchlists: [watchlist],
+      limits: { minFreeDisk: 1 },
+      ...options.passive,
+    });
+    for (const [node, name] of [
+      ['active', 'mail1'],
+      ['passive', 'mail2'],
+    ] as const) {
       const made = await pair.run(node, ['init', '--node', name, '--role', node]);
       if (made.code !== 0) {
         await pair[Symbol.asyncDispose]();
@@ -67,7 +87,11 @@ export class Pair {
   }
 
   #configure(node: NodeName, keys: Readonly<Record<string, unknown>>): void {
-    const own = { root: this.root(node), state: join(this.folder, node, 'state'), runtime: join(this.folder, node, 'run') };
+    const own = {
+      root: this.root(node),
+      state: join(this.folder, node, 'state'),
+      runtime: join(this.folder, node, 'run'),
+    };
     writeFileSync(this.config(node), stringify({ ...own, ...keys }), { mode: 0o600 });
   }
 
@@ -91,11 +115,19 @@ export class Pair {
   /** Runs a command of the program to its end. */
   run(node: NodeName, args: readonly string[]): Promise<Ran> {
     const [command = '', ...rest] = args;
-    const words = command === 'watchlist' ? [command, rest[0] ?? '', '--config', this.config(node), ...rest.slice(1)] : [command, '--config', this.config(node), ...rest];
+    const words =
+      command === 'watchlist'
+        ? [command, rest[0] ?? '', '--config', this.config(node), ...rest.slice(1)]
+        : [command, '--config', this.config(node), ...rest];
     return new Promise((resolve) => {
-      execFile(process.execPath, [mainFile, ...words], { maxBuffer: 256 * 1024 * 1024 }, (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
-      });
+      execFile(
+        process.execPath,
+        [mainFile, ...words],
+        { maxBuffer: 256 * 1024 * 1024 },
+        (error, stdout, stderr) => {
+          resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+        },
+      );
     });
   }
 
@@ -144,7 +176,11 @@ export class Pair {
 
   /** Waits until the daemon is connected and has reconciled. */
   async live(daemon: Running): Promise<void> {
-    await eventually('the daemon is live', () => daemon.log().includes("reconciled") || daemon.process.exitCode !== null, { deadlineMs: 60_000, detail: daemon.log });
+    await eventually(
+      'the daemon is live',
+      () => daemon.log().includes('reconciled') || daemon.process.exitCode !== null,
+      { deadlineMs: 60_000, detail: daemon.log },
+    );
     if (daemon.process.exitCode !== null) throw new Error(`the daemon ended: ${daemon.log()}`);
   }
 

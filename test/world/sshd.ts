@@ -36,8 +36,13 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
   for (const file of [hostKeyFile, identityFile]) {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'test', '-f', file]);
   }
-  const restriction = options.forcedCommand === undefined ? 'restrict' : `restrict,command="${options.forcedCommand}"`;
-  writeFileSync(join(folder, 'authorized_keys'), `${restriction} ${readFileSync(`${identityFile}.pub`, 'utf8')}`, { mode: 0o600 });
+  const restriction =
+    options.forcedCommand === undefined ? 'restrict' : `restrict,command="${options.forcedCommand}"`;
+  writeFileSync(
+    join(folder, 'authorized_keys'),
+    `${restriction} ${readFileSync(`${identityFile}.pub`, 'utf8')}`,
+    { mode: 0o600 },
+  );
   const port = await freePort();
   const configFile = join(folder, 'sshd_config');
   writeFileSync(configFile, configuration(folder, port, hostKeyFile, options));
@@ -87,7 +92,9 @@ function configuration(folder: string, port: number, hostKeyFile: string, option
     `HostKey ${hostKeyFile}`,
     `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
     `PidFile ${join(folder, 'pid')}`,
-    options.forcedCommand === undefined ? 'PermitRootLogin prohibit-password' : 'PermitRootLogin forced-commands-only',
+    options.forcedCommand === undefined
+      ? 'PermitRootLogin prohibit-password'
+      : 'PermitRootLogin forced-commands-only',
     'StrictModes no',
     'UsePAM no',
     'UseDNS no',

@@ -1,9 +1,21 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, lutimesSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-export type Written = string | { content?: string; mode?: number; uid?: number; gid?: number; mtime?: number } | { symlink: string } | { directory: true; mode?: number };
+export type Written =
+  | string
+  | { content?: string; mode?: number; uid?: number; gid?: number; mtime?: number }
+  | { symlink: string }
+  | { directory: true; mode?: number };
 
 /** Writes a tree as a literal: `{ 'etc/a.conf': 'text', 'etc/link': { symlink: 'a.conf' } }`. */
 export function write(root: string, tree: Readonly<Record<string, Written>>): void {
@@ -31,8 +43,23 @@ export function temporaryFolder(name: string): string {
  */
 export function differences(active: string, passive: string, excludes: readonly string[] = []): string {
   const filters = excludes.map((pattern) => `--exclude=${pattern}`);
-  const rsync = execFileSync('rsync', ['-nacAXi', '--delete', '-O', '-J', ...filters, `${active}/`, `${passive}/`], { encoding: 'utf8' });
-  const diff = spawnSync('diff', ['-r', '--no-dereference', '--brief', ...excludes.map((pattern) => `--exclude=${pattern}`), active, passive], { encoding: 'utf8' });
+  const rsync = execFileSync(
+    'rsync',
+    ['-nacAXi', '--delete', '-O', '-J', ...filters, `${active}/`, `${passive}/`],
+    { encoding: 'utf8' },
+  );
+  const diff = spawnSync(
+    'diff',
+    [
+      '-r',
+      '--no-dereference',
+      '--brief',
+      ...excludes.map((pattern) => `--exclude=${pattern}`),
+      active,
+      passive,
+    ],
+    { encoding: 'utf8' },
+  );
   return `${rsync}${diff.stdout}${diff.status === 2 ? diff.stderr : ''}`;
 }
 
