@@ -38,6 +38,7 @@ export type ReconcileReport = {
 export async function reconcileWithPeer(options: ReconcileOptions): Promise<ReconcileReport | undefined> {
   const { session, replicator, tree, now } = options;
   const start = now();
+  replicator.reconsider();
   const manifest = await tree.manifest({ mtime: false, fresh: false });
   const emptied = emptiedRoot(options, manifest);
   if (emptied !== undefined) {

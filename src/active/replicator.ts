@@ -1,13 +1,16 @@
-import { absent, type Entry, identicalEntry, sameEntry } from '../core/entry.ts';
+import { absent, type Entry, identicalEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import { type Reason, retryOf } from '../core/failure.ts';
-import { ancestorsOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { parentOf, type ReplicaPath } from '../core/path.ts';
 import { type ConflictKind, planPush } from '../core/plan.ts';
 import type { Halt, MassDeletionLimit } from '../core/safety.ts';
-import { isMassDeletion } from '../core/safety.ts';
+import { DeletionGuard } from './deletion-guard.ts';
 import { Lanes } from './lanes.ts';
+import { pushEntry } from './push.ts';
 import type { PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
+import { type PathTrouble, Troubles } from './troubles.ts';
+import { Unacked } from './unacked.ts';
 
 /** What both nodes last knew to be the same. `record` is buffered until `commit`. */
 export type AgreedEntries = {
@@ -46,12 +49,8 @@ export type ReplicatorOptions = {
 
 /** Pushes that are on their way at once. Small files: what counts is that the pipe never runs dry. */
 const pushesInFlight = 1024;
-/** Deletions within this time count together for the mass-deletion guard. */
-const deletionWindowMs = 60_000;
 /** From this attempt on a failure that may pass by itself is logged. */
 const worthTelling = 4;
-
-export type PathTrouble = { readonly reason: Reason; readonly detail: string; readonly attempts: number };
 
 /**
  * Brings one peer up to date, path by path: look at the disk, compare with the ledger, push, await the
@@ -62,19 +61,15 @@ export class Replicator {
   readonly #lanes: Lanes;
   /** What the peer showed to hold, where that is not the agreed entry. Set by reconcile and resync. */
   readonly #expected = new Map<ReplicaPath, Entry>();
-  /**
-   * What was on its way when a link was lost. The peer may hold it although no ack came and neither ledger
-   * says so: the receiver can die between placing a file and remembering it.
-   */
-  readonly #unacked = new Map<ReplicaPath, Entry[]>();
+  readonly #unacked = new Unacked();
   /** When a path was first seen to have changed, milliseconds since 1970. */
   readonly #since = new Map<ReplicaPath, number>();
-  readonly #troubles = new Map<ReplicaPath, PathTrouble>();
+  readonly #troubles = new Troubles();
   readonly #waiting = new Set<ReplicaPath>();
   /** Directories that are gone and wait for what was below them to be removed first. */
   readonly #emptying = new Set<ReplicaPath>();
   readonly #pushedOnce = new Map<ReplicaPath, (result: PushOutcome) => void>();
-  #deletions: number[] = [];
+  readonly #guard: DeletionGuard;
   #session: Session | undefined;
   #halt: Halt | undefined;
   #commitPlanned = false;
@@ -83,6 +78,7 @@ export class Replicator {
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    this.#guard = new DeletionGuard(options.massDeletion);
     this.#lanes = new Lanes({
       concurrency: pushesInFlight,
       work: (path) => this.#work(path),
@@ -117,7 +113,7 @@ export class Replicator {
   }
 
   get troubles(): ReadonlyMap<ReplicaPath, PathTrouble> {
-    return this.#troubles;
+    return this.#troubles.all;
   }
 
   /** Whether an entry of this node is news for the peer. */
@@ -127,9 +123,8 @@ export class Replicator {
 
   /** Whether what the peer holds came from here without an ack having come back: then it is agreed after all. */
   takeOwn(path: ReplicaPath, passive: Entry): boolean {
-    const sent = this.#unacked.get(path)?.find((put) => sameEntry(put, passive));
+    const sent = this.#unacked.take(path, passive);
     if (sent === undefined) return false;
-    this.#unacked.delete(path);
     this.#options.ledger.record(path, sent);
     this.#planCommit();
     return true;
@@ -137,7 +132,7 @@ export class Replicator {
 
   /** The path that made trouble is gone, and the peer never had it. */
   forgetTrouble(path: ReplicaPath): void {
-    this.#troubles.delete(path);
+    this.#troubles.forget(path);
     this.#since.delete(path);
   }
 
@@ -158,6 +153,11 @@ export class Replicator {
     this.flushLedger();
   }
 
+  /** A full reconcile begins: what waited for its neighbours is decided anew. */
+  reconsider(): void {
+    this.#emptying.clear();
+  }
+
   idle(): Promise<void> {
     return this.#lanes.idle();
   }
@@ -174,21 +174,11 @@ export class Replicator {
     options: { readonly allow: boolean } = { allow: false },
   ): void {
     if (paths.length === 0) return;
-    const now = this.#options.now();
-    this.#deletions = this.#deletions.filter((at) => at > now - deletionWindowMs);
-    const count = this.#deletions.length + paths.length;
-    if (!options.allow && isMassDeletion(count, this.#options.ledger.size, this.#options.massDeletion)) {
-      const known = this.#options.ledger.size;
-      this.stop({
-        reason: 'mass-deletion',
-        detail: `${count} of ${known} replicated paths are gone from this node, ${paths.at(-1)} among them`,
-        since: now,
-      });
+    if (!options.allow) {
+      const halt = this.#guard.note(paths, this.#options.ledger.size, this.#options.now());
+      if (halt !== undefined) this.stop(halt);
     }
-    for (const path of paths) {
-      if (!options.allow) this.#deletions.push(now);
-      this.#enqueue(path, since);
-    }
+    for (const path of paths) this.#enqueue(path, since);
   }
 
   /** Pushes with what the peer showed to hold as the expected entry. */
@@ -218,7 +208,7 @@ export class Replicator {
 
   resume(): void {
     this.#halt = undefined;
-    this.#deletions = [];
+    this.#guard.reset();
     this.#waiting.clear();
     this.#emptying.clear();
   }
@@ -256,17 +246,7 @@ export class Replicator {
       this.agreed(path, put);
       return this.#finish(path, { kind: 'already-there' });
     }
-    let outcome = await this.#push(session, path, plan.expect, put, plan.expect);
-    if (outcome.kind === 'refused' && retryOf[outcome.reason] === 'with-content') {
-      outcome = await this.#push(session, path, plan.expect, put, absent);
-    }
-    if (
-      outcome.kind === 'refused' &&
-      outcome.reason === 'parent-missing' &&
-      (await this.#pushParents(session, path))
-    ) {
-      outcome = await this.#push(session, path, plan.expect, put, absent);
-    }
+    const outcome = await pushEntry(session, this.#options.tree, { path, expect: plan.expect, put });
     this.#finish(path, outcome);
     this.#onOutcome(path, put, outcome);
   }
@@ -274,30 +254,6 @@ export class Replicator {
   /** Whether what is below the directory is still on its way to be removed: it goes first. */
   #holdsMore(path: ReplicaPath): boolean {
     return this.#options.ledger.below(path).some((below) => below !== path && this.isBusy(below));
-  }
-
-  /** Makes the directories that lead to a listed file, where the peer lacks them. False: there are none such. */
-  async #pushParents(session: Session, path: ReplicaPath): Promise<boolean> {
-    const { tree } = this.#options;
-    const implied = ancestorsOf(path).filter((ancestor) => tree.watchlists.impliedDirectory(ancestor));
-    for (const ancestor of implied) {
-      const seen = tree.observe(ancestor);
-      if (seen.kind !== 'entry' || seen.entry.kind !== 'directory') return false;
-      await session.push({ path: ancestor, expect: absent, put: seen.entry }, { kind: 'none' });
-    }
-    return implied.length > 0;
-  }
-
-  /** `known`: what the peer is taken to hold, so that its content need not travel. */
-  async #push(
-    session: Session,
-    path: ReplicaPath,
-    expect: Entry,
-    put: Entry,
-    known: Entry,
-  ): Promise<PushOutcome> {
-    const content = this.#options.tree.content(path, known, put);
-    return content === undefined ? { kind: 'changed' } : session.push({ path, expect, put }, content);
   }
 
   #onOutcome(path: ReplicaPath, put: Entry, outcome: PushOutcome): void {
@@ -309,7 +265,7 @@ export class Replicator {
         if (this.takeOwn(path, outcome.found)) return this.#enqueue(path, this.#options.now());
         this.#expected.delete(path);
         this.#since.delete(path);
-        this.#troubles.delete(path);
+        this.#troubles.forget(path);
         return this.#options.onConflict({
           path,
           kind: outcome.conflict,
@@ -317,7 +273,7 @@ export class Replicator {
           passive: outcome.found,
         });
       case 'lost':
-        this.#unacked.set(path, [...(this.#unacked.get(path) ?? []), put]);
+        this.#unacked.lost(path, put);
         this.#waiting.add(path);
         return;
       case 'changed':
@@ -331,7 +287,7 @@ export class Replicator {
     const now = this.#options.now();
     const since = this.#since.get(path) ?? now;
     this.#expected.delete(path);
-    this.#unacked.delete(path);
+    this.#unacked.settle(path);
     this.lastAckAt = now;
     this.lagMs = Math.max(0, now - since);
     this.agreed(path, put);
@@ -346,11 +302,8 @@ export class Replicator {
       put.kind === 'absent' &&
       (this.#emptying.delete(parent) || this.#troubles.get(parent)?.reason === 'not-empty');
     if (emptier) this.#enqueue(parent, this.#options.now());
-    if (this.#troubles.size === 0 || put.kind !== 'directory') return;
-    for (const [troubled, { reason }] of this.#troubles) {
-      if (reason === 'parent-missing' && parentOf(troubled) === path)
-        this.#enqueue(troubled, this.#options.now());
-    }
+    if (put.kind !== 'directory') return;
+    for (const waiting of this.#troubles.waitingFor(path)) this.#enqueue(waiting, this.#options.now());
   }
 
   #onPathRefused(path: ReplicaPath, refusal: Extract<PushOutcome, { kind: 'refused' }>): void {
@@ -371,8 +324,7 @@ export class Replicator {
   }
 
   #trouble(path: ReplicaPath, reason: Reason, detail: string): void {
-    const attempts = (this.#troubles.get(path)?.attempts ?? 0) + 1;
-    this.#troubles.set(path, { reason, detail, attempts });
+    const attempts = this.#troubles.note(path, reason, detail);
     this.#since.delete(path);
     this.#finish(path, { kind: 'refused', reason, detail, epoch: 0 });
     // What passes by itself within a moment is nobody's concern.

@@ -55,16 +55,21 @@ class Churn {
         writeFileSync(file, this.#text());
         utimesSync(file, atime, mtime);
       }),
-    renameFile: () => this.#onFile((file) => this.#inDirectory((folder) => renameSync(file, join(folder, this.#name('r'))))),
+    renameFile: () =>
+      this.#onFile((file) => this.#inDirectory((folder) => renameSync(file, join(folder, this.#name('r'))))),
     chmod: () => this.#onFile((file) => chmodSync(file, 0o600 + Math.floor(this.#random() * 0o200))),
-    chown: () => this.#onFile((file) => chownSync(file, Math.floor(this.#random() * 4), Math.floor(this.#random() * 4))),
+    chown: () =>
+      this.#onFile((file) => chownSync(file, Math.floor(this.#random() * 4), Math.floor(this.#random() * 4))),
     remove: () => this.#onFile((file) => rmSync(file)),
     recreate: () =>
       this.#onFile((file) => {
         rmSync(file);
         writeFileSync(file, this.#text());
       }),
-    mkdir: () => this.#inDirectory((folder) => mkdirSync(join(folder, this.#name('d'), this.#name('e')), { recursive: true })),
+    mkdir: () =>
+      this.#inDirectory((folder) =>
+        mkdirSync(join(folder, this.#name('d'), this.#name('e')), { recursive: true }),
+      ),
     tree: () =>
       this.#inDirectory((folder) => {
         const top = join(folder, this.#name('t'));
@@ -73,9 +78,21 @@ class Churn {
           for (let n = 0; n < 5; n += 1) writeFileSync(join(top, sub, `n${n}`), this.#text());
         }
       }),
-    renameTree: () => this.#onDirectory((from) => this.#inDirectory((folder) => folder !== from && !folder.startsWith(`${from}/`) && renameSync(from, join(folder, this.#name('m'))))),
-    removeTree: () => this.#random() < 0.3 && this.#onDirectory((folder) => rmSync(folder, { recursive: true })),
-    link: () => this.#inDirectory((folder) => symlinkSync(this.#random() < 0.5 ? 'nowhere' : '/etc/passwd', join(folder, this.#name('l')))),
+    renameTree: () =>
+      this.#onDirectory((from) =>
+        this.#inDirectory(
+          (folder) =>
+            folder !== from &&
+            !folder.startsWith(`${from}/`) &&
+            renameSync(from, join(folder, this.#name('m'))),
+        ),
+      ),
+    removeTree: () =>
+      this.#random() < 0.3 && this.#onDirectory((folder) => rmSync(folder, { recursive: true })),
+    link: () =>
+      this.#inDirectory((folder) =>
+        symlinkSync(this.#random() < 0.5 ? 'nowhere' : '/etc/passwd', join(folder, this.#name('l'))),
+      ),
     fileToDirectory: () =>
       this.#onFile((file) => {
         rmSync(file);
@@ -136,7 +153,9 @@ class Churn {
 }
 
 describe('churn', () => {
-  it(`leaves both trees the same after ${churnMs / 1000} s of random changes (seed ${seed})`, { timeout: churnMs + 120_000 }, async (t) => {
+  it(`leaves both trees the same after ${churnMs / 1000} s of random changes (seed ${seed})`, {
+    timeout: churnMs + 120_000,
+  }, async (t) => {
     await using pair = await Pair.open({ active: { limits: unguarded } });
     write(pair.root('active'), { 'etc/first.conf': 'first' });
     const daemon = await pair.startActive();
@@ -150,8 +169,18 @@ describe('churn', () => {
     }
     t.diagnostic(`${steps} steps: ${[...churn.counts].map(([kind, n]) => `${kind} ${n}`).join(', ')}`);
     const flushed = await pair.flush();
-    if (process.env['BM_CONFSYNC_LOG'] !== undefined) writeFileSync(process.env['BM_CONFSYNC_LOG'], `${daemon.log()}\n${flushed.stdout}`);
-    assert.equal(flushed.code, 0, `${flushed.stdout.split('\n').filter((line) => !line.includes('parent-missing')).join('\n')}${flushed.stderr}exit ${daemon.process.exitCode} ${daemon.process.signalCode}\n${daemon.log().slice(-3000)}`);
+    if (process.env['BM_CONFSYNC_LOG'] !== undefined)
+      writeFileSync(process.env['BM_CONFSYNC_LOG'], `${daemon.log()}\n${flushed.stdout}`);
+    assert.equal(
+      flushed.code,
+      0,
+      `${flushed.stdout
+        .split('\n')
+        .filter((line) => !line.includes('parent-missing'))
+        .join(
+          '\n',
+        )}${flushed.stderr}exit ${daemon.process.exitCode} ${daemon.process.signalCode}\n${daemon.log().slice(-3000)}`,
+    );
     assert.equal(differences(pair.root('active'), pair.root('passive')), '');
     const verified = await pair.run('active', ['verify', '--full']);
     assert.equal(verified.code, 0, verified.stdout);

@@ -1,0 +1,28 @@
+import type { ReplicaPath } from '../core/path.ts';
+import { type Halt, isMassDeletion, type MassDeletionLimit } from '../core/safety.ts';
+
+/** Deletions within this time count together. */
+const windowMs = 60_000;
+
+/** Counts deletions, so that a disaster that trickles is seen as one. Time is an argument, milliseconds. */
+export class DeletionGuard {
+  readonly #limit: MassDeletionLimit;
+  readonly #recent = new Map<ReplicaPath, number>();
+
+  constructor(limit: MassDeletionLimit) {
+    this.#limit = limit;
+  }
+
+  /** Notes these deletions, with `known` agreed paths in all. A halt when they are too many. */
+  note(paths: readonly ReplicaPath[], known: number, now: number): Halt | undefined {
+    for (const [path, at] of this.#recent) if (at <= now - windowMs) this.#recent.delete(path);
+    for (const path of paths) this.#recent.set(path, now);
+    if (!isMassDeletion(this.#recent.size, known, this.#limit)) return undefined;
+    const detail = `${this.#recent.size} of ${known} replicated paths are gone from this node, ${paths.at(-1)} among them`;
+    return { reason: 'mass-deletion', detail, since: now };
+  }
+
+  reset(): void {
+    this.#recent.clear();
+  }
+}
