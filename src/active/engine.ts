@@ -3,7 +3,8 @@ import type { Log } from '../core/event.ts';
 import type { Reason } from '../core/failure.ts';
 import { ancestorsOf, isBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
-import type { Hint, WatchProblem } from '../watch/watcher.ts';
+import type { Hint } from '../watch/hint.ts';
+import type { WatchProblem } from '../watch/watcher.ts';
 import type { Peer } from './peer.ts';
 import type { Tree } from './tree.ts';
 

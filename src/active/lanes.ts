@@ -4,9 +4,8 @@ import type { ReplicaPath } from '../core/path.ts';
 export type LanesOptions = {
   /** How many paths are worked on at once. */
   readonly concurrency: number;
-  /** Brings one path up to date. Must not reject: a rejection is a bug and goes to `onBug`. */
+  /** Brings one path up to date. Must not reject: a rejection is a bug, and ends the process. */
   readonly work: (path: ReplicaPath) => Promise<void>;
-  readonly onBug: (error: unknown) => void;
 };
 
 /**
@@ -51,11 +50,7 @@ export class Lanes {
 
   async #work(path: ReplicaPath): Promise<void> {
     this.#lanes.set(path, 'working');
-    try {
-      await this.#options.work(path);
-    } catch (error) {
-      this.#options.onBug(error);
-    }
+    await this.#options.work(path);
     if (this.#lanes.get(path) === 'again') this.#enqueue(path);
     else this.#lanes.delete(path);
   }

@@ -3,9 +3,10 @@ import { pauseMs } from '../core/backoff.ts';
 import type { Log } from '../core/event.ts';
 import { Failure, type Reason } from '../core/failure.ts';
 import type { Seat } from '../core/seat.ts';
+import type { FoundConflict } from './agreement.ts';
 import type { Link } from './link.ts';
 import { type ReconcileReport, reconcileWithPeer } from './reconcile.ts';
-import type { FoundConflict, Replicator } from './replicator.ts';
+import type { Replicator } from './replicator.ts';
 import { Session } from './session.ts';
 import type { Tree } from './tree.ts';
 

@@ -4,8 +4,9 @@ import { reconcile as decide } from '../core/plan.ts';
 import { isEmptiedRoot } from '../core/safety.ts';
 import type { Manifest } from '../files/manifest.ts';
 import { inChunks } from '../wire/chunks.ts';
+import type { FoundConflict } from './agreement.ts';
 import { compare, type Difference } from './compare.ts';
-import type { FoundConflict, Replicator } from './replicator.ts';
+import type { Replicator } from './replicator.ts';
 import type { Session } from './session.ts';
 import type { Tree } from './tree.ts';
 

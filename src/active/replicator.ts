@@ -2,31 +2,17 @@ import { absent, type Entry, identicalEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import { type Reason, retryOf } from '../core/failure.ts';
 import { parentOf, type ReplicaPath } from '../core/path.ts';
-import { type ConflictKind, planPush } from '../core/plan.ts';
+import { planPush } from '../core/plan.ts';
 import type { Halt, MassDeletionLimit } from '../core/safety.ts';
+import type { AgreedEntries, FoundConflict } from './agreement.ts';
 import { DeletionGuard } from './deletion-guard.ts';
+import { Lag } from './lag.ts';
 import { Lanes } from './lanes.ts';
 import { pushEntry } from './push.ts';
 import type { PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
 import { type PathTrouble, Troubles } from './troubles.ts';
 import { Unacked } from './unacked.ts';
-
-/** What both nodes last knew to be the same. `record` is buffered until `commit`. */
-export type AgreedEntries = {
-  readonly size: number;
-  get(path: ReplicaPath): Entry | undefined;
-  record(path: ReplicaPath, entry: Entry): void;
-  below(path: ReplicaPath): ReplicaPath[];
-  commit(): void;
-};
-
-export type FoundConflict = {
-  readonly path: ReplicaPath;
-  readonly kind: ConflictKind;
-  readonly active: Entry;
-  readonly passive: Entry;
-};
 
 export type ReplicatorOptions = {
   readonly peer: string;
@@ -62,8 +48,7 @@ export class Replicator {
   /** What the peer showed to hold, where that is not the agreed entry. Set by reconcile and resync. */
   readonly #expected = new Map<ReplicaPath, Entry>();
   readonly #unacked = new Unacked();
-  /** When a path was first seen to have changed, milliseconds since 1970. */
-  readonly #since = new Map<ReplicaPath, number>();
+  readonly lag = new Lag();
   readonly #troubles = new Troubles();
   readonly #waiting = new Set<ReplicaPath>();
   /** Directories that are gone and wait for what was below them to be removed first. */
@@ -73,19 +58,11 @@ export class Replicator {
   #session: Session | undefined;
   #halt: Halt | undefined;
   #commitPlanned = false;
-  lastAckAt: number | undefined;
-  lagMs: number | undefined;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
     this.#guard = new DeletionGuard(options.massDeletion);
-    this.#lanes = new Lanes({
-      concurrency: pushesInFlight,
-      work: (path) => this.#work(path),
-      onBug: (error) => {
-        throw error;
-      },
-    });
+    this.#lanes = new Lanes({ concurrency: pushesInFlight, work: (path) => this.#work(path) });
   }
 
   get peer(): string {
@@ -103,13 +80,6 @@ export class Replicator {
   /** Paths that changed and are not durable on the peer yet. */
   get pending(): number {
     return this.#lanes.size + this.#waiting.size + this.#emptying.size;
-  }
-
-  /** When the oldest of them changed, milliseconds since 1970. */
-  get oldestPendingSince(): number | undefined {
-    let oldest: number | undefined;
-    for (const since of this.#since.values()) oldest = Math.min(oldest ?? since, since);
-    return oldest;
   }
 
   get troubles(): ReadonlyMap<ReplicaPath, PathTrouble> {
@@ -133,7 +103,7 @@ export class Replicator {
   /** The path that made trouble is gone, and the peer never had it. */
   forgetTrouble(path: ReplicaPath): void {
     this.#troubles.forget(path);
-    this.#since.delete(path);
+    this.lag.dropped(path);
   }
 
   isBusy(path: ReplicaPath): boolean {
@@ -162,11 +132,6 @@ export class Replicator {
     return this.#lanes.idle();
   }
 
-  /** A path that is present and changed, first hinted at `since`. Parents must come before children. */
-  changed(path: ReplicaPath, since: number): void {
-    this.#enqueue(path, since);
-  }
-
   /** Paths that are gone for good. Children must come before parents. The guard may halt instead. */
   deleted(
     paths: readonly ReplicaPath[],
@@ -178,14 +143,14 @@ export class Replicator {
       const halt = this.#guard.note(paths, this.#options.ledger.size, this.#options.now());
       if (halt !== undefined) this.stop(halt);
     }
-    for (const path of paths) this.#enqueue(path, since);
+    for (const path of paths) this.changed(path, since);
   }
 
   /** Pushes with what the peer showed to hold as the expected entry. */
   changedAgainst(path: ReplicaPath, passive: Entry, onResult?: (result: PushOutcome) => void): void {
     this.#expected.set(path, passive);
     if (onResult !== undefined) this.#pushedOnce.set(path, onResult);
-    this.#enqueue(path, this.#options.now());
+    this.changed(path, this.#options.now());
   }
 
   /** Both disks were seen to hold the same. */
@@ -213,8 +178,9 @@ export class Replicator {
     this.#emptying.clear();
   }
 
-  #enqueue(path: ReplicaPath, since: number): void {
-    if (!this.#since.has(path)) this.#since.set(path, since);
+  /** A path that changed, first hinted at `since`. Parents that are new must come before their children. */
+  changed(path: ReplicaPath, since: number): void {
+    this.lag.began(path, since);
     if (this.#session === undefined || this.#halt !== undefined) this.#waiting.add(path);
     else this.#lanes.add(path);
   }
@@ -262,9 +228,9 @@ export class Replicator {
       case 'already-there':
         return this.#onDurable(path, put, outcome.kind);
       case 'conflict':
-        if (this.takeOwn(path, outcome.found)) return this.#enqueue(path, this.#options.now());
+        if (this.takeOwn(path, outcome.found)) return this.changed(path, this.#options.now());
         this.#expected.delete(path);
-        this.#since.delete(path);
+        this.lag.dropped(path);
         this.#troubles.forget(path);
         return this.#options.onConflict({
           path,
@@ -284,15 +250,12 @@ export class Replicator {
   }
 
   #onDurable(path: ReplicaPath, put: Entry, result: 'applied' | 'already-there'): void {
-    const now = this.#options.now();
-    const since = this.#since.get(path) ?? now;
+    const lagMs = this.lag.ended(path, this.#options.now());
     this.#expected.delete(path);
     this.#unacked.settle(path);
-    this.lastAckAt = now;
-    this.lagMs = Math.max(0, now - since);
     this.agreed(path, put);
     this.#wakeNeighbours(path, put);
-    this.#options.log({ kind: 'pushed', peer: this.peer, path, what: put.kind, result, lagMs: this.lagMs });
+    this.#options.log({ kind: 'pushed', peer: this.peer, path, what: put.kind, result, lagMs });
   }
 
   /** What waited for this directory to be made, or for this path to be removed, need not wait longer. */
@@ -301,9 +264,9 @@ export class Replicator {
     const emptier =
       put.kind === 'absent' &&
       (this.#emptying.delete(parent) || this.#troubles.get(parent)?.reason === 'not-empty');
-    if (emptier) this.#enqueue(parent, this.#options.now());
+    if (emptier) this.changed(parent, this.#options.now());
     if (put.kind !== 'directory') return;
-    for (const waiting of this.#troubles.waitingFor(path)) this.#enqueue(waiting, this.#options.now());
+    for (const waiting of this.#troubles.waitingFor(path)) this.changed(waiting, this.#options.now());
   }
 
   #onPathRefused(path: ReplicaPath, refusal: Extract<PushOutcome, { kind: 'refused' }>): void {
@@ -325,7 +288,7 @@ export class Replicator {
 
   #trouble(path: ReplicaPath, reason: Reason, detail: string): void {
     const attempts = this.#troubles.note(path, reason, detail);
-    this.#since.delete(path);
+    this.lag.dropped(path);
     this.#finish(path, { kind: 'refused', reason, detail, epoch: 0 });
     // What passes by itself within a moment is nobody's concern.
     if (retryOf[reason] === 'soon' && attempts < worthTelling) return;

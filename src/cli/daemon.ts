@@ -8,7 +8,9 @@ import { parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
 import type { Halt } from '../core/safety.ts';
 import { openWatcher, type Watcher } from '../watch/watcher.ts';
-import { type ActiveNode, composeActive, type Node, openTree, sweepLeftovers } from './compose.ts';
+import { type ActiveNode, composeActive, openTree } from './compose-active.ts';
+import { sweepLeftovers } from './compose-passive.ts';
+import type { Node } from './node.ts';
 import type { Status } from './status.ts';
 
 const path = z.string().transform((raw, context): ReplicaPath => {
@@ -159,15 +161,14 @@ export class Daemon {
 
   #peerStatus(peer: Peer, dirty: number, now: number): Status['peers'][number] {
     const { replicator, state } = peer;
-    const since = replicator.oldestPendingSince;
     return {
       name: peer.name,
       connected: state.kind === 'live' || state.kind === 'reconciling',
       state: state.kind,
       detail: state.kind === 'offline' ? state.detail : null,
       pending: replicator.pending + dirty,
-      lastAckAt: replicator.lastAckAt ?? null,
-      lagMs: since === undefined ? (replicator.lagMs ?? null) : now - since,
+      lastAckAt: replicator.lag.lastAckAt ?? null,
+      lagMs: replicator.lag.ms(now) ?? null,
       troubles: [...replicator.troubles].map(([at, { reason, detail }]) => ({ path: at, reason, detail })),
     };
   }

@@ -62,6 +62,9 @@ function asText(content: Buffer): string | undefined {
   return content.includes(0) || !isUtf8(content) ? undefined : content.toString('utf8');
 }
 
+/** Two texts that have nothing in common take long to compare; beyond this only their sizes are shown, ms. */
+const diffPatienceMs = 2000;
+
 /** A unified diff for text; sizes for anything else. Control characters in lines are escaped. */
 export function renderDiff(
   io: Io,
@@ -70,9 +73,8 @@ export function renderDiff(
   const from = asText(about.from);
   const to = asText(about.to);
   const shown = printable(about.path);
-  if (from === undefined || to === undefined) {
-    return `binary ${shown}: ${about.fromName} ${sizeText(about.from.byteLength)}, ${about.toName} ${sizeText(about.to.byteLength)}\n`;
-  }
+  const sizes = `${shown}: ${about.fromName} ${sizeText(about.from.byteLength)}, ${about.toName} ${sizeText(about.to.byteLength)}\n`;
+  if (from === undefined || to === undefined) return `binary ${sizes}`;
   const patch = createTwoFilesPatch(
     `${about.fromName}:${shown}`,
     `${about.toName}:${shown}`,
@@ -80,8 +82,9 @@ export function renderDiff(
     to,
     '',
     '',
-    { context: 3 },
+    { context: 3, timeout: diffPatienceMs },
   );
+  if (patch === undefined) return `too different to show ${sizes}`;
   const lines = patch.split('\n').slice(1);
   return lines.map((line) => colourLine(io, escapeLine(line))).join('\n');
 }
@@ -98,6 +101,12 @@ function colourLine(io: Io, line: string): string {
   if (line.startsWith('+')) return paint(io, 'green', line);
   if (line.startsWith('-')) return paint(io, 'red', line);
   return line;
+}
+
+/** Labels with a colon, padded to one width, so that what follows them stands in one column. */
+export function labels(names: readonly string[]): string[] {
+  const width = Math.max(0, ...names.map((name) => printable(name).length)) + 1;
+  return names.map((name) => `${printable(name)}:`.padEnd(width));
 }
 
 /** `1 path`, `2 paths`. */

@@ -1,34 +1,19 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  rmdirSync,
-  statfsSync,
-  unlinkSync,
-} from 'node:fs';
+import { closeSync, constants, openSync, statfsSync } from 'node:fs';
 import { admitPush } from '../core/admit.ts';
-import { absent, type Entry, sameContent, sameEntry } from '../core/entry.ts';
+import { type Entry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
-import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
-import { syncFileSystem } from '../files/native.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { observe } from '../files/observe.ts';
 import {
   changeDirectory,
   changeMode,
   changeTime,
-  exchangeBack,
   kernelRenames,
-  moveAside,
-  moveBack,
   type Outcome,
   type Place,
-  type Placement,
-  placeStaged,
   type Renames,
   type Staged,
   StagedFile,
@@ -37,7 +22,9 @@ import {
   stageSymlink,
 } from '../files/place.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
-import { type Operation, refused } from './operation.ts';
+import { syncDirectories, syncFiles } from './durable.ts';
+import { failureOf, type Operation, refused } from './operation.ts';
+import { type KeepVersion, removeTemporary, Swapper } from './swap.ts';
 
 /** What the applier needs of the rest of the node. */
 export type ApplierOptions = {
@@ -47,21 +34,13 @@ export type ApplierOptions = {
   /** This node's own agreed entries with the sender. */
   readonly agreed: (path: ReplicaPath) => Entry | undefined;
   /** Keeps what was displaced as a version and consumes it. `from` is a full path. */
-  readonly keepVersion: (kept: {
-    from: string;
-    path: ReplicaPath;
-    entry: Entry;
-    reason: 'overwritten' | 'removed' | 'interrupted';
-  }) => void;
+  readonly keepVersion: KeepVersion;
   readonly maxFileSizeBytes: number;
   readonly minFreeDiskBytes: number;
   /** A fresh name part: 12 hexadecimal digits. */
   readonly nonce: () => string;
   readonly renames?: Renames;
 };
-
-/** Up to this many files a batch, an fsync each beats one syncfs, which also writes what others left dirty. */
-const fewFiles = 4;
 
 /**
  * Applies pushes on the passive in batches: `begin` admits and stages, `commit` makes the batch durable,
@@ -72,14 +51,15 @@ export class Applier {
   readonly #options: ApplierOptions;
   readonly #directories: Directories;
   readonly #buffer = Buffer.allocUnsafe(256 * 1024);
-  readonly #renames: Renames;
+  readonly #swapper: Swapper;
   #batch: Operation[] = [];
   #stagedBytes = 0;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
     this.#directories = new Directories(options.root);
-    this.#renames = options.renames ?? kernelRenames;
+    const { keepVersion, renames = kernelRenames } = options;
+    this.#swapper = new Swapper({ directories: this.#directories, keepVersion, renames });
   }
 
   /** Operations of the batch, and bytes staged for it. */
@@ -275,13 +255,11 @@ export class Applier {
   }
 
   #syncContent(batch: readonly Operation[]): void {
-    const files = batch.filter(
-      (operation) => operation.kind === 'staged' && operation.push.put.kind === 'file',
-    );
-    if (files.length > fewFiles) return syncParents(files);
-    for (const operation of files) {
-      if (operation.kind === 'staged') syncFile(operation.staged.temporary);
-    }
+    const files = batch.flatMap((operation) => {
+      if (operation.kind !== 'staged' || operation.push.put.kind !== 'file') return [];
+      return [{ path: operation.staged.temporary, parentFd: operation.parentFd }];
+    });
+    syncFiles(files);
   }
 
   #syncNames(batch: readonly Operation[]): void {
@@ -289,8 +267,7 @@ export class Applier {
     const opened = [...parents]
       .map((path) => this.#directories.open(path))
       .filter((directory) => directory.ok);
-    if (opened.length <= fewFiles) for (const directory of opened) fsyncSync(directory.fd);
-    else for (const fd of oneOfEachDevice(opened.map((directory) => directory.fd))) syncFileSystem(fd);
+    syncDirectories(opened.map((directory) => directory.fd));
   }
 
   #place(operation: Operation, halted: AckResult | undefined): AckResult {
@@ -301,125 +278,12 @@ export class Applier {
       if (operation.kind === 'staged') removeTemporary(operation.staged.temporary);
       return halted;
     }
-    return operation.kind === 'remove' ? this.#remove(operation) : this.#swap(operation);
-  }
-
-  #swap(operation: Extract<Operation, { kind: 'staged' }>): AckResult {
-    const { push, replaces, staged } = operation;
-    const placement = placeStaged(staged, replaces, this.#renames);
-    if (placement.kind !== 'placed') {
-      removeTemporary(staged.temporary);
-      return this.#notPlaced(push, placement);
-    }
-    if (replaces.kind === 'directory') this.#directories.forget(push.path);
-    if (placement.displaced === undefined) return { kind: 'applied' };
-    const found = this.#lookBeside(push.path, staged);
-    if (found.kind === 'entry' && sameEntry(found.entry, replaces)) {
-      const failure = this.#retire(placement.displaced, push.path, found.entry, 'overwritten');
-      if (failure === undefined) return { kind: 'applied' };
-      const stuck = exchangeBack(staged, this.#renames);
-      if (stuck === undefined) this.#dropOwn(push.path, staged, push.put);
-      return refused(stuck ?? failure);
-    }
-    // Somebody saved the file between our look and the exchange. What they wrote goes back.
-    const stuck = exchangeBack(staged, this.#renames);
-    if (stuck !== undefined) return refused(stuck);
-    this.#dropOwn(push.path, staged, push.put);
-    return this.#changedMeanwhile(found);
-  }
-
-  #remove(operation: Extract<Operation, { kind: 'remove' }>): AckResult {
-    const { push, replaces, names } = operation;
-    if (replaces.kind === 'directory') {
-      try {
-        rmdirSync(names.target);
-      } catch (error) {
-        return refused(errnoFailure(error));
-      }
-      this.#directories.forget(push.path);
-      return { kind: 'applied' };
-    }
-    const aside = moveAside(names, this.#renames);
-    if (aside.kind === 'vanished') return { kind: 'already-there' };
-    if (aside.kind !== 'placed') return this.#notPlaced(push, aside);
-    const found = this.#lookBeside(push.path, names);
-    if (found.kind === 'entry' && sameEntry(found.entry, replaces)) {
-      const failure = this.#retire(names.temporary, push.path, found.entry, 'removed');
-      if (failure === undefined) return { kind: 'applied' };
-      const back = moveBack(names, this.#renames);
-      return refused(typeof back === 'object' ? back : failure);
-    }
-    const back = moveBack(names, this.#renames);
-    if (typeof back === 'object') return refused(back);
-    if (back === 'occupied' && found.kind === 'entry')
-      this.#retire(names.temporary, push.path, found.entry, 'interrupted');
-    return this.#changedMeanwhile(back === 'occupied' ? this.#look(push.path) : found);
-  }
-
-  /** Keeps what was displaced and removes its temporary name. */
-  #retire(
-    from: string,
-    path: ReplicaPath,
-    entry: Entry,
-    reason: 'overwritten' | 'removed' | 'interrupted',
-  ): PathFailure | undefined {
-    try {
-      if (entry.kind === 'directory') rmdirSync(from);
-      else this.#options.keepVersion({ from, path, entry, reason });
-      return undefined;
-    } catch (error) {
-      return errnoFailure(error);
-    }
-  }
-
-  /** Removes what we had put in place for a moment, unless somebody wrote to it in that moment. */
-  #dropOwn(path: ReplicaPath, staged: Staged, put: Entry): void {
-    const own = this.#lookBeside(path, staged);
-    if (own.kind === 'entry' && own.entry.kind !== 'absent' && !sameEntry(own.entry, put)) {
-      this.#retire(staged.temporary, path, own.entry, 'interrupted');
-    } else removeTemporary(staged.temporary);
-  }
-
-  #lookBeside(path: ReplicaPath, staged: Staged): Observation {
-    return this.#lookUncached(childOf(parentOf(path), staged.temporaryName));
-  }
-
-  #lookUncached(path: ReplicaPath): Observation {
-    return observe({
-      directories: this.#directories,
-      path,
-      maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
-      checkWriters: true,
-    });
-  }
-
-  #notPlaced(push: PushMessage, placement: Exclude<Placement, { kind: 'placed' }>): AckResult {
-    if (placement.kind === 'failed') return refused(placement.failure);
-    if (placement.kind === 'vanished')
-      return this.#changedMeanwhile({ kind: 'entry', entry: absent, stamp: '' });
-    return this.#changedMeanwhile(this.#look(push.path));
-  }
-
-  #changedMeanwhile(found: Observation): AckResult {
-    if (found.kind !== 'entry') return refused(failureOf(found));
-    return { kind: 'conflict', conflict: 'edited-on-both', found: found.entry };
+    return this.#swapper.place(operation);
   }
 }
 
 function answer(push: PushMessage, result: AckResult): Operation {
   return { kind: 'answered', push, result };
-}
-
-/** What an observation that gave no entry means as a refusal. */
-export function failureOf(observation: Exclude<Observation, { kind: 'entry' }>): PathFailure {
-  switch (observation.kind) {
-    case 'failed':
-      return observation.failure;
-    case 'unstable':
-      return { reason: 'busy', detail: 'a process on this node has it open for writing' };
-    case 'unsupported':
-      return { reason: 'unsupported-type', detail: `found a ${observation.type} on this node` };
-  }
 }
 
 function openExisting(path: string): Outcome<number> {
@@ -431,31 +295,4 @@ function openExisting(path: string): Outcome<number> {
   } catch (error) {
     return { ok: false, failure: errnoFailure(error) };
   }
-}
-
-function syncFile(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  fsyncSync(fd);
-  closeSync(fd);
-}
-
-function syncParents(operations: readonly Operation[]): void {
-  const fds = operations.flatMap((operation) => (operation.kind === 'staged' ? [operation.parentFd] : []));
-  for (const fd of oneOfEachDevice(fds)) syncFileSystem(fd);
-}
-
-function removeTemporary(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EISDIR' || code === 'EPERM') rmdirSync(path);
-    else if (code !== 'ENOENT') throw error;
-  }
-}
-
-function oneOfEachDevice(fds: readonly number[]): number[] {
-  const byDevice = new Map<number, number>();
-  for (const fd of fds) byDevice.set(fstatSync(fd).dev, fd);
-  return [...byDevice.values()];
 }

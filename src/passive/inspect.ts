@@ -11,8 +11,8 @@ import { inChunks } from '../wire/chunks.ts';
 import type { Connection } from '../wire/connection.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
 import type { FromActive, FromPassive } from '../wire/message.ts';
-import { failureOf } from './apply.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
+import { failureOf } from './operation.ts';
 
 type Question = Extract<FromActive, { t: 'manifest' | 'directories' | 'agreed' | 'look' | 'fetch' }>;
 type Manifested = {

@@ -12,20 +12,13 @@ import { Failure } from '../core/failure.ts';
 import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
 import { BurstMeter } from './burst.ts';
 import { Ground, pathsMeant } from './ground.ts';
+import type { Hint } from './hint.ts';
 import { readInotifyLimits, readOpenFilesLimit, readQueueLength } from './limits.ts';
 import { cannotWatch, outOfInstances, outOfWatches, type WatchProblem } from './problem.ts';
 import { SecondLooks } from './second-looks.ts';
 import { Territory, type WatchedLists } from './territory.ts';
 
 export type { WatchProblem };
-
-export type Hint =
-  /** `rename`: the name was created, removed or moved. `write`: content or attributes changed. */
-  | { readonly kind: 'path'; readonly path: ReplicaPath; readonly change: Change }
-  /** A directory appeared, vanished, or may have missed events: look at it and everything below. */
-  | { readonly kind: 'tree'; readonly path: ReplicaPath }
-  /** Events may be lost: `burst`, the kernel's queue may have overflowed; `watch-error`, watching failed. */
-  | { readonly kind: 'everything'; readonly why: 'burst' | 'watch-error' };
 
 export type WatcherOptions = {
   /** Prefix of every watched path: an existing directory. */

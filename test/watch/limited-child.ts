@@ -1,7 +1,8 @@
 /** Started by limits.test.ts in a user namespace with low limits. Prints one line of JSON and ends. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Hint, openWatcher, type WatchProblem } from '../../src/watch/watcher.ts';
+import type { Hint } from '../../src/watch/hint.ts';
+import { openWatcher, type WatchProblem } from '../../src/watch/watcher.ts';
 import { lists } from './rig.ts';
 
 const root = process.argv[2] ?? '';

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { ReplicaPath } from '../../src/core/path.ts';
+import type { Hint } from '../../src/watch/hint.ts';
 import type { WatchedLists } from '../../src/watch/territory.ts';
-import { type Hint, openWatcher, type Watcher, type WatchProblem } from '../../src/watch/watcher.ts';
+import { openWatcher, type Watcher, type WatchProblem } from '../../src/watch/watcher.ts';
 
 const deadlineMs = 10_000;
 

@@ -8,12 +8,13 @@ import { printable } from '../../core/path.ts';
 import { placingRight } from '../../passive/placing.ts';
 import { serve } from '../../passive/serve.ts';
 import { run } from '../arguments.ts';
-import { composePassive, type Node, openNode } from '../compose.ts';
+import { composePassive } from '../compose-passive.ts';
 import { Daemon } from '../daemon.ts';
 import { openEmbeddedServer } from '../demo/server.ts';
 import { copyTree, makeStage, type Stage, writeConfigs } from '../demo/stage.ts';
 import { takeTour } from '../demo/tour.ts';
 import type { Io } from '../io.ts';
+import { type Node, openNode } from '../node.ts';
 import { openProgress } from '../progress.ts';
 import { count, durationText, paint } from '../render.ts';
 

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { generateKeyPair } from '../../active/link.ts';
 import { loadConfig } from '../../config/load.ts';
@@ -19,11 +19,11 @@ const firstEpoch = 1;
 
 /** Writes what is missing and keeps what is there. */
 export async function init(options: InitOptions, io: Io): Promise<Exit> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(options.node)) {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(options.node)) {
     throw new Failure({
       code: 'bad-node-name',
       exit: 'usage',
-      message: `expected a node name of letters, digits, dots and dashes, found ${JSON.stringify(options.node)}`,
+      message: `expected a node name of at most 63 letters, digits, dots, dashes and underscores, found ${JSON.stringify(options.node)}`,
       hint: 'the host name without its domain is a good choice',
     });
   }
@@ -43,18 +43,36 @@ export async function init(options: InitOptions, io: Io): Promise<Exit> {
       hint: `use --node ${config.node}, or change the file`,
     });
   }
-  for (const file of new Set([
+  const identityFiles = new Set([
     ...config.peers.map(({ identityFile }) => identityFile),
     ...(config.peers.length === 0 ? [join(folder, 'id_ed25519')] : []),
-  ])) {
-    makeKey(file, options.node, io);
-  }
+  ]);
+  for (const file of identityFiles) makeKey(file, options.node, io);
   makeSeat(config.state, options.role, io);
+  const unpinned = config.peers.some(({ hostKey }) => hostKey === undefined);
+  if (config.peers.length === 0 || unpinned) sayNext(options, [...identityFiles], io);
   return 'done';
 }
 
+/** Two nodes know each other by two lines; this says which, ready to be copied. */
+function sayNext(options: InitOptions, identityFiles: readonly string[], io: Io): void {
+  io.out('\nnext, so that this node may send to a peer:\n');
+  io.out("  in the peer's /root/.ssh/authorized_keys, one line:\n");
+  for (const file of identityFiles.map((identity) => `${identity}.pub`)) {
+    const publicKey = existsSync(file) ? readFileSync(file, 'utf8').trim() : `(the key in ${file})`;
+    io.out(`    restrict,command="bm-confsync receive" ${printable(publicKey)}\n`);
+  }
+  io.out(
+    `  in ${printable(options.config)}, under peers: its name, its host, and as hostKey the first two words of its\n    /etc/ssh/ssh_host_ed25519_key.pub\n`,
+  );
+}
+
 function makeKey(file: string, node: string, io: Io): void {
-  if (existsSync(file)) return io.out(`kept     ${printable(file)}\n`);
+  if (existsSync(file)) {
+    io.out(`kept     ${printable(file)}\n`);
+    if (existsSync(`${file}.pub`)) return;
+    return io.out(`missing  ${printable(file)}.pub: make it with ssh-keygen -y -f ${printable(file)}\n`);
+  }
   const { privateKey, publicKey } = generateKeyPair(`bm-confsync@${node}`);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(file, privateKey, { mode: 0o600, flag: 'wx' });
@@ -67,7 +85,10 @@ function makeSeat(state: string, role: 'active' | 'passive', io: Io): void {
   chmodSync(state, 0o700);
   const seats = new SeatStore(database);
   const seat = seats.read();
-  if (seat !== undefined) return io.out(`kept     the seat: ${seat.role}, epoch ${seat.epoch}\n`);
+  if (seat !== undefined) {
+    const asked = seat.role === role ? '' : `; --role ${role} is for a node without a seat`;
+    return io.out(`kept     the seat: ${seat.role}, epoch ${seat.epoch}${asked}\n`);
+  }
   const epoch = role === 'active' ? firstEpoch : 0;
   seats.write({ role, epoch });
   io.out(`made     the seat: ${role}, epoch ${epoch}, in ${printable(state)}\n`);
@@ -104,8 +125,8 @@ peers: []
 # Names of shipped watchlists, or absolute paths of files of your own.
 watchlists: [bluemind]
 
-# Who decides which node is active: manual (promote and demote by hand),
-# vip (with address: the node that holds it), pacemaker (its agent).
+# Who decides which node is active: manual (a person), vip (with address:
+# the node that holds it), pacemaker (its agent).
 role: { source: manual }
 
 # What happens when both nodes changed a path: hold (leave both and ask),

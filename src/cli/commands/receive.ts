@@ -3,7 +3,8 @@ import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
 import { placingRight } from '../../passive/placing.ts';
 import { serve } from '../../passive/serve.ts';
-import { composePassive, openNode } from '../compose.ts';
+import { composePassive } from '../compose-passive.ts';
+import { openNode } from '../node.ts';
 import { duplexOf } from '../standard-streams.ts';
 
 /** Speaks the protocol on standard input and output. What it has to say to people goes to standard error. */

@@ -6,19 +6,13 @@ import { askDaemon } from '../../control/client.ts';
 import { type Exit, Failure } from '../../core/failure.ts';
 import { printable, type ReplicaPath } from '../../core/path.ts';
 import { openLog } from '../../log/log.ts';
-import {
-  composeActive,
-  connectTo,
-  type Node,
-  openInspection,
-  openNode,
-  openTree,
-  requireActive,
-} from '../compose.ts';
+import { composeActive, openTree } from '../compose-active.ts';
+import { connectTo, openInspection } from '../connect.ts';
 import type { Io } from '../io.ts';
+import { type Node, openNode, requireActive } from '../node.ts';
 import { productVersion } from '../product.ts';
 import { openProgress } from '../progress.ts';
-import { count, describeEntry, paint } from '../render.ts';
+import { count, describeEntry, labels, paint } from '../render.ts';
 
 export type ResyncCommand = {
   readonly config: string;
@@ -35,6 +29,7 @@ type Planned = { readonly peer: PeerConfig; readonly steps: ResyncStep[] };
 export async function resyncCommand(options: ResyncCommand, io: Io): Promise<Exit> {
   const node = await openNode(options.config, openLog({ format: 'text', level: 'error' }));
   requireActive(node, 'resync');
+  requirePeersAndPaths(node, options);
   if (options.dryRun || !options.yes) {
     const planned = await plan(node, options.paths);
     if (options.dryRun) {
@@ -51,6 +46,27 @@ export async function resyncCommand(options: ResyncCommand, io: Io): Promise<Exi
   node.cache.commit();
   node.database.close();
   return report(reports, options, io);
+}
+
+/** What cannot do anything must not look as if it had done it. */
+function requirePeersAndPaths(node: Node, options: ResyncCommand): void {
+  if (node.config.peers.length === 0) {
+    throw new Failure({
+      code: 'no-peers',
+      exit: 'usage',
+      message: `expected at least one peer in ${options.config}, found none`,
+      hint: 'add the passive node to `peers`; the comments in that file say how',
+    });
+  }
+  const { watchlists } = node;
+  const outside = options.paths.filter((path) => !watchlists.includes(path) && !watchlists.mayContain(path));
+  if (outside.length === 0) return;
+  throw new Failure({
+    code: 'outside-watchlist',
+    exit: 'usage',
+    message: `expected replicated paths, found ${outside.join(', ')}: no watchlist covers ${outside.length === 1 ? 'it' : 'them'}`,
+    hint: `see \`bm-confsync watchlist test ${outside[0]}\``,
+  });
 }
 
 async function plan(node: Node, paths: ReplicaPath[]): Promise<Planned[]> {
@@ -76,13 +92,14 @@ function showPlan(planned: readonly Planned[], options: ResyncCommand, io: Io): 
     return;
   }
   for (const { peer, steps } of planned) {
+    const [has, gets] = labels([`${peer.name} has`, 'gets']);
     for (const { path, action, active, passive } of steps) {
       io.out(`${paint(io, action === 'delete' ? 'red' : 'yellow', action.padEnd(6))} ${printable(path)}\n`);
       io.out(
         paint(
           io,
           'dim',
-          `       ${peer.name} has: ${describeEntry(passive)}\n       gets: ${describeEntry(active)}\n`,
+          `       ${has} ${describeEntry(passive)}\n       ${gets} ${describeEntry(active)}\n`,
         ),
       );
     }

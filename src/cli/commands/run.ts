@@ -2,8 +2,8 @@ import { notifySystemd, watchdogIntervalMs } from '../../control/notify.ts';
 import { serveControl } from '../../control/server.ts';
 import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
-import { openNode } from '../compose.ts';
 import { Daemon } from '../daemon.ts';
+import { openNode } from '../node.ts';
 
 export type RunOptions = {
   readonly config: string;

@@ -2,8 +2,8 @@ import { askDaemon } from '../../control/client.ts';
 import type { Exit } from '../../core/failure.ts';
 import { printable } from '../../core/path.ts';
 import { openLog } from '../../log/log.ts';
-import { type Node, openNode } from '../compose.ts';
 import type { Io } from '../io.ts';
+import { type Node, openNode } from '../node.ts';
 import { count, durationText, paint } from '../render.ts';
 import type { Status } from '../status.ts';
 
@@ -50,6 +50,18 @@ function withoutDaemon(node: Node): Status {
   };
 }
 
+function lagText(pending: number, lagMs: number): string {
+  return pending > 0
+    ? `, the oldest waits since ${durationText(lagMs)}`
+    : ` (${durationText(lagMs)} after it was made)`;
+}
+
+function conflictHint(role: Status['role']): string {
+  return role === 'active'
+    ? '`bm-confsync verify --diff` shows both sides; `bm-confsync resync PATH` makes the passive node equal to this one and keeps what it overwrites'
+    : '`bm-confsync verify --diff` on the active node shows both sides';
+}
+
 function show(found: Status, io: Io): void {
   const now = Date.now();
   io.out(
@@ -66,7 +78,7 @@ function show(found: Status, io: Io): void {
       peer.lastAckAt === null
         ? 'no change sent yet'
         : `last change durable ${durationText(now - peer.lastAckAt)} ago`;
-    const lag = peer.lagMs === null ? '' : `, lag ${durationText(peer.lagMs)}`;
+    const lag = peer.lagMs === null ? '' : lagText(peer.pending, peer.lagMs);
     io.out(
       `peer ${printable(peer.name)}: ${state}, ${count(peer.pending, 'path')} pending, ${acked}${lag}\n`,
     );
@@ -74,7 +86,12 @@ function show(found: Status, io: Io): void {
     for (const { path, reason, detail } of peer.troubles)
       io.out(`  not sent: ${printable(path)}: ${reason}, ${printable(detail)}\n`);
   }
+  if (found.role === 'active' && found.peers.length === 0)
+    io.out(
+      `${paint(io, 'yellow', 'no peers')}: nothing is replicated until \`peers\` names the passive node\n`,
+    );
   io.out(`conflicts: ${found.conflicts}\n`);
+  if (found.conflicts > 0) io.out(`hint: ${conflictHint(found.role)}\n`);
   if (found.role === 'active' && found.daemon) {
     io.out(
       `watching: ${count(found.watching.paths, 'path')} in ${count(found.watching.directories, 'directory', 'directories')} (${found.watchlists.map(printable).join(', ')})\n`,

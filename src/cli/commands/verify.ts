@@ -7,9 +7,11 @@ import { type Exit, Failure } from '../../core/failure.ts';
 import { nameOf, printable, type ReplicaPath } from '../../core/path.ts';
 import { Directories } from '../../files/confined.ts';
 import { openLog } from '../../log/log.ts';
-import { type Node, openInspection, openNode, openTree, requireActive } from '../compose.ts';
+import { openTree } from '../compose-active.ts';
+import { openInspection } from '../connect.ts';
 import type { Io } from '../io.ts';
-import { count, describeEntry, durationText, paint, renderDiff } from '../render.ts';
+import { type Node, openNode, requireActive } from '../node.ts';
+import { count, describeEntry, durationText, labels, paint, renderDiff, sizeText } from '../render.ts';
 
 export type VerifyCommand = {
   readonly config: string;
@@ -20,7 +22,7 @@ export type VerifyCommand = {
 };
 
 /** Content beyond this is not read for a diff, bytes. */
-const maxDiffBytes = 4 * 1024 * 1024;
+const maxDiffBytes = 1024 * 1024;
 /** How long changes that are on their way may take to arrive before they count as drift, milliseconds. */
 const settleMs = 5000;
 
@@ -41,6 +43,7 @@ async function verifyAll(options: VerifyCommand, io: Io): Promise<Exit> {
   const log: Log = openLog({ format: 'text', level: 'warn' });
   const node = await openNode(options.config, log);
   requireActive(node, 'verify');
+  if (node.config.peers.length === 0) throw noPeers(options.config);
   const start = performance.now();
   const peers: Verified[] = [];
   for (const peer of node.config.peers) {
@@ -53,7 +56,8 @@ async function verifyAll(options: VerifyCommand, io: Io): Promise<Exit> {
         settle: () => flushDaemon(node),
       });
       if (result === undefined) throw lost(peer.name);
-      const diffs = options.diff ? await diffsOf(node, session, peer.name, result, io) : [];
+      const shown = options.json ? { ...io, colour: false } : io;
+      const diffs = options.diff ? await diffsOf(node, session, peer.name, result, shown) : [];
       peers.push({ name: peer.name, result, diffs });
     } finally {
       close();
@@ -65,8 +69,18 @@ async function verifyAll(options: VerifyCommand, io: Io): Promise<Exit> {
   const drifting = peers.reduce((sum, { result }) => sum + result.drift.length, 0);
   if (options.json) io.out(`${JSON.stringify(asJson(peers, durationMs))}\n`);
   else if (options.nagios) return nagios(peers, durationMs, io);
-  else for (const peer of peers) show(peer, durationMs, io);
+  else for (const peer of peers) show(peer, { node: node.config.node, durationMs, io });
   return drifting === 0 ? 'done' : 'drift';
+}
+
+/** Nothing was compared, which must not look like "in sync". */
+function noPeers(file: string): Failure {
+  return new Failure({
+    code: 'no-peers',
+    exit: 'usage',
+    message: `expected at least one peer in ${file}, found none`,
+    hint: 'add the passive node to `peers`; the comments in that file say how',
+  });
 }
 
 /** Lets the daemon, if it runs, send what it has before a difference is called drift. */
@@ -106,15 +120,18 @@ function asJson(peers: readonly Verified[], durationMs: number): unknown {
   };
 }
 
-function show({ name, result, diffs }: Verified, durationMs: number, io: Io): void {
+type Shown = { readonly node: string; readonly durationMs: number; readonly io: Io };
+
+function show({ name, result, diffs }: Verified, { node, durationMs, io }: Shown): void {
   const { drift, problems, checked } = result;
+  const [here, there] = labels([node, name]);
   for (const { path, kind, active, passive } of drift) {
     io.out(`${paint(io, 'yellow', kind.padEnd(8))} ${printable(path)}\n`);
     io.out(
       paint(
         io,
         'dim',
-        `         active:  ${describeEntry(active)}\n         ${name}: ${describeEntry(passive)}\n`,
+        `         ${here} ${describeEntry(active)}\n         ${there} ${describeEntry(passive)}\n`,
       ),
     );
   }
@@ -124,13 +141,14 @@ function show({ name, result, diffs }: Verified, durationMs: number, io: Io): vo
       `${paint(io, 'yellow', 'skipped ')} ${printable(path)} (on the ${where} node: ${reason}, ${printable(detail)})\n`,
     );
   }
-  const verdict =
-    drift.length === 0
-      ? paint(io, 'green', 'in sync')
-      : paint(io, 'red', `${count(drift.length, 'path')} differ`);
+  const verdict = drift.length === 0 ? paint(io, 'green', 'in sync') : paint(io, 'red', differ(drift.length));
   io.out(`${name}: ${verdict}, ${count(checked, 'path')} checked in ${durationText(durationMs)}\n`);
   if (drift.length > 0)
     io.out(`hint: \`bm-confsync resync\` makes ${name} equal to this node and keeps what it overwrites\n`);
+}
+
+function differ(paths: number): string {
+  return count(paths, 'path differs', 'paths differ');
 }
 
 /** One line as the monitoring-plugins guidelines have it. */
@@ -138,7 +156,7 @@ function nagios(peers: readonly Verified[], durationMs: number, io: Io): Exit {
   const drift = peers.reduce((sum, { result }) => sum + result.drift.length, 0);
   const checked = Math.max(0, ...peers.map(({ result }) => result.checked));
   const state = drift === 0 ? 'OK' : 'CRITICAL';
-  const text = drift === 0 ? 'in sync' : `${count(drift, 'path')} differ`;
+  const text = drift === 0 ? 'in sync' : differ(drift);
   io.out(
     `BM-CONFSYNC ${state} - ${text}, ${count(checked, 'path')} checked | drift=${drift};0;0;0; checked=${checked};;;0; time=${(durationMs / 1000).toFixed(3)}s;;;0;\n`,
   );
@@ -154,7 +172,13 @@ async function diffsOf(
 ): Promise<string[]> {
   const diffs: string[] = [];
   for (const { path, kind, active, passive } of result.drift) {
-    if (kind !== 'content' && kind !== 'missing' && kind !== 'extra') continue;
+    if (kind !== 'content' && kind !== 'missing' && kind !== 'extra' && kind !== 'type') continue;
+    if (active.kind !== 'file' && passive.kind !== 'file') continue;
+    const largest = Math.max(...[active, passive].map((entry) => (entry.kind === 'file' ? entry.size : 0)));
+    if (largest > maxDiffBytes) {
+      diffs.push(`too large to show ${printable(path)}: ${sizeText(largest)}\n`);
+      continue;
+    }
     const from = passive.kind === 'file' ? await session.fetch(path, maxDiffBytes) : Buffer.alloc(0);
     const to = active.kind === 'file' ? readOwn(node, path) : Buffer.alloc(0);
     if (from === undefined || to === undefined) continue;

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { openLink } from '../active/link.ts';
+import { Session } from '../active/session.ts';
+import type { Peer as PeerConfig } from '../config/load.ts';
+import { Failure } from '../core/failure.ts';
+import type { Node } from './node.ts';
+import { productVersion } from './product.ts';
+
+/** How long an answer may take on a silent link, milliseconds. */
+export const answerDeadlineMs = 30_000;
+
+/** Opens the SSH link to a peer of the configuration. Throws a Failure when it cannot. */
+export function connectTo(
+  peer: PeerConfig,
+  signal?: AbortSignal,
+): Promise<Awaited<ReturnType<typeof openLink>>> {
+  if (peer.hostKey === undefined) {
+    throw new Failure({
+      code: 'not-paired',
+      exit: 'usage',
+      message: `expected peers.hostKey for ${peer.name}, found none: an unknown host is never trusted`,
+      hint: `run \`bm-confsync pair ${peer.user}@${peer.host}\`, or set it to the first two words of the peer's /etc/ssh/ssh_host_ed25519_key.pub`,
+    });
+  }
+  const { name, host, port, user, hostKey } = peer;
+  return openLink({
+    peer: name,
+    host,
+    port,
+    user,
+    hostKey,
+    privateKey: readKey(peer.identityFile),
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+function readKey(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new Failure({
+      code: 'no-identity',
+      exit: 'usage',
+      message: `expected our private key in ${file}, found: ${error instanceof Error ? error.message : String(error)}`,
+      hint: 'run `bm-confsync init`, which makes what is missing and keeps what is there',
+      cause: error,
+    });
+  }
+}
+
+/** Opens a session that only looks, for verify and explain. Throws a Failure when it cannot. */
+export async function openInspection(
+  node: Node,
+  peer: PeerConfig,
+): Promise<{ session: Session; close(): void }> {
+  const link = await connectTo(peer);
+  const opened = await Session.open({
+    stream: link.stream,
+    purpose: 'inspect',
+    node: node.config.node,
+    version: productVersion,
+    seat: node.seat(),
+    watchlists: node.watchlists.digest,
+    answerDeadlineMs,
+  });
+  if (opened.kind === 'open') {
+    return {
+      session: opened.session,
+      close: () => {
+        opened.session.close();
+        link.close();
+      },
+    };
+  }
+  const complaint = link.complaint();
+  link.close();
+  throw new Failure({
+    code: opened.kind === 'refused' ? opened.reason : 'peer-unreachable',
+    exit: opened.kind === 'refused' ? 'refused' : 'unreachable',
+    message: `${peer.name} did not answer: ${opened.detail}${complaint === '' ? '' : `; it said: ${complaint}`}`,
+    hint: `run \`bm-confsync receive\` by hand on ${peer.name} to see whether it starts there`,
+  });
+}
