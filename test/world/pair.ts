@@ -138,8 +138,16 @@ export class Pair {
   }
 
   /** Starts the daemon of a node. */
-  spawnDaemon(node: NodeName, environment: NodeJS.ProcessEnv = {}): Running {
-    const child = spawn(process.execPath, [mainFile, 'run', '--config', this.config(node)], {
+  spawnDaemon(node: NodeName, environment: NodeJS.ProcessEnv = {}, wrapper: readonly string[] = []): Running {
+    const [program = process.execPath, ...words] = [
+      ...wrapper,
+      process.execPath,
+      mainFile,
+      'run',
+      '--config',
+      this.config(node),
+    ];
+    const child = spawn(program, words, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...environment },
     });
