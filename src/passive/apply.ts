@@ -82,7 +82,9 @@ export class Applier {
   continue(operation: Extract<Operation, { kind: 'receiving' }>, chunk: Buffer, last: boolean): boolean {
     const { push, file, replaces } = operation;
     this.#stagedBytes += chunk.byteLength;
-    let failure = file.write(chunk);
+    operation.left -= chunk.byteLength;
+    // A sender that does not stop must not fill the disk.
+    let failure = operation.left < 0 ? tooMuch(push) : file.write(chunk);
     if (failure === undefined && !last) return true;
     if (failure === undefined && push.put.kind === 'file') failure = file.finish(push.put);
     this.#batch.push(
@@ -123,6 +125,10 @@ export class Applier {
         refused({ reason: 'outside-watchlist', detail: 'this node’s own watchlists do not include it' }),
       );
     }
+    // To `observe` nothing is below a link, so a deletion there is done. Anything else has no place to go.
+    const parent = this.#directories.parentOf(path);
+    if (!parent.ok && parent.reason === 'not-confined' && push.put.kind !== 'absent')
+      return answer(push, refused(parent));
     const disk = this.#look(path);
     if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
     // A directory that only leads to a listed file is made where it is missing and otherwise left alone.
@@ -186,7 +192,7 @@ export class Applier {
       return answer(push, refused({ reason: 'need-content', detail: 'the push came without content' }));
     const file = StagedFile.create(parent, name, this.#options.nonce());
     if (!file.ok) return answer(push, refused(file.failure));
-    if (push.content === 'stream') return { kind: 'receiving', push, replaces, file: file.value };
+    if (push.content === 'stream') return { kind: 'receiving', push, replaces, file: file.value, left: put.size };
     this.#stagedBytes += body.byteLength;
     return this.#finishFile(push, replaces, file.value, file.value.write(body));
   }
@@ -284,6 +290,11 @@ export class Applier {
 
 function answer(push: PushMessage, result: AckResult): Operation {
   return { kind: 'answered', push, result };
+}
+
+function tooMuch(push: PushMessage): PathFailure {
+  const size = push.put.kind === 'file' ? push.put.size : 0;
+  return { reason: 'digest-mismatch', detail: `expected ${size} bytes, received more` };
 }
 
 function openExisting(path: string): Outcome<number> {

@@ -14,6 +14,8 @@ export type Operation =
       readonly push: PushMessage;
       readonly replaces: Entry;
       readonly file: StagedFile;
+      /** Bytes that are still to come. */
+      left: number;
     }
   /** Complete under its temporary name. */
   | {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Reason } from '../core/failure.ts';
 import { admitSender } from '../core/seat.ts';
-import { Connection, type Received } from '../wire/connection.ts';
+import { Connection, type ConnectionEnd, type Received } from '../wire/connection.ts';
 import {
   type AckResult,
   type FromActive,
@@ -18,22 +18,25 @@ import type { Operation } from './operation.ts';
 type Hello = Extract<FromActive, { t: 'hello' }>;
 type Receiving = Extract<Operation, { kind: 'receiving' }>;
 
+/** A sender waits for the welcome, so that only a hostile one sends much before it. */
+const maxEarly = 64;
+
 /** A batch is committed when this much waits, or as soon as nothing more arrives. */
 const batchLimits = { operations: 256, bytes: 16 * 1024 * 1024 };
 
 /**
- * Serves one session over any duplex stream, until it ends. Nothing but `hello` is accepted first:
+ * Serves one session over any duplex stream. Resolves with why it is over. Nothing but `hello` is accepted first:
  *
  *     greeting --hello, admitted--> serving --end, superseded--> over
  *         \--anything else, refused--> over
  */
-export async function serve(node: PassiveNode, stream: Duplex): Promise<void> {
+export async function serve(node: PassiveNode, stream: Duplex): Promise<ConnectionEnd> {
   const session = new Session(node, stream);
-  await session.over;
+  return session.over;
 }
 
 class Session {
-  readonly over: Promise<void>;
+  readonly over: Promise<ConnectionEnd>;
   readonly #node: PassiveNode;
   readonly #connection: Connection<FromActive, FromPassive>;
   #serving: Serving | undefined;
@@ -49,15 +52,18 @@ class Session {
       parse: parseFromActive,
       onMessages: (messages) => this.#onMessages(messages),
     });
-    this.over = this.#connection.ended.then(async () => {
+    this.over = this.#connection.ended.then(async (end) => {
       await this.#greeting;
       this.#serving?.close();
+      return end;
     });
   }
 
   #onMessages(messages: Received<FromActive>[]): void {
     if (this.#serving !== undefined) return this.#serving.handle(messages);
     this.#early.push(...messages);
+    if (this.#early.length > maxEarly)
+      return this.#connection.destroy('too much before the greeting was answered');
     if (this.#greeted) return;
     this.#greeted = true;
     this.#greeting = this.#greet().catch((error: unknown) => {
@@ -68,7 +74,7 @@ class Session {
   async #greet(): Promise<void> {
     const first = this.#early.shift();
     if (first === undefined || first.message.t !== 'hello')
-      return this.#connection.destroy('expected hello first');
+      return this.#refuse('io', `expected hello first, found ${first?.message.t ?? 'nothing'}`);
     const hello = first.message;
     const refusal = this.#refusal(hello);
     if (refusal !== undefined) return this.#refuse(refusal.reason, refusal.detail);
@@ -176,7 +182,9 @@ class Serving {
 
   handle(messages: readonly Received<FromActive>[]): void {
     this.#arrived += 1;
-    for (const { message, body } of messages) this.#handle(message, body);
+    for (const { message, body } of messages) {
+      if (this.#connection.open) this.#handle(message, body);
+    }
     const { operations, bytes } = this.#applier.waiting;
     if (operations >= batchLimits.operations || bytes >= batchLimits.bytes) this.#commit();
     else if (operations > 0) this.#planCommit();
@@ -193,10 +201,11 @@ class Serving {
   #handle(message: FromActive, body: Buffer): void {
     switch (message.t) {
       case 'hello':
-        return this.#connection.destroy('hello came twice');
+        return this.#violated('hello came twice');
       case 'push': {
         const halted = this.#halted(message.epoch);
         if (halted !== undefined) return this.#connection.send({ t: 'ack', id: message.id, result: halted });
+        if (this.#receiving.has(message.id)) return this.#violated(`the id ${message.id} came twice`);
         const receiving = this.#applier.begin(message, body);
         if (receiving !== undefined) this.#receiving.set(message.id, receiving);
         return;
@@ -218,6 +227,12 @@ class Serving {
       case 'fetch':
         return this.#inspector.handle(message);
     }
+  }
+
+  /** The sender does not keep to the protocol. It is told why, in case it is only of another version. */
+  #violated(detail: string): void {
+    this.#connection.send({ t: 'refused', reason: 'io', detail, epoch: this.#node.seat().epoch });
+    this.#connection.close();
   }
 
   #onChunk(id: number, body: Buffer, last: boolean): void {

@@ -18,17 +18,26 @@ import { type Node, openNode } from '../node.ts';
 import { openProgress } from '../progress.ts';
 import { count, durationText, paint } from '../render.ts';
 
+/** What a shell reports for a program that SIGINT ended. */
+const interrupted = 130;
+
 /** Shows the main job on throwaway folders. Exit `done` when everything it showed was checked to be true. */
 export async function demo(options: { once: boolean }, io: Io): Promise<Exit> {
   const stage = makeStage();
+  const remove = (): void => rmSync(stage.folder, { recursive: true, force: true });
+  const interrupt = (): void => {
+    remove();
+    process.exit(interrupted);
+  };
+  process.once('SIGINT', interrupt);
   try {
-    return await show(stage, options, io);
+    return await show(stage, options, io, () => process.off('SIGINT', interrupt));
   } finally {
-    rmSync(stage.folder, { recursive: true, force: true });
+    remove();
   }
 }
 
-async function show(stage: Stage, options: { once: boolean }, io: Io): Promise<Exit> {
+async function show(stage: Stage, options: { once: boolean }, io: Io, onTourOver: () => void): Promise<Exit> {
   io.out(
     `${paint(io, 'bold', 'bm-confsync demo')}: two nodes in ${stage.folder}; /etc is read, never written\n`,
   );
@@ -67,6 +76,7 @@ async function show(stage: Stage, options: { once: boolean }, io: Io): Promise<E
       `first copy: ${count(paths, 'path')} on mail2 in ${durationText(performance.now() - start)}, each durable\n`,
     );
     const held = await takeTour({ io, stage, run: (argv) => run(argv, io) });
+    onTourOver();
     if (!options.once) {
       live.on = true;
       await stayLive(stage, io);
