@@ -13,12 +13,16 @@ export class DeletionGuard {
     this.#limit = limit;
   }
 
-  /** Notes these deletions, with `known` agreed paths in all. A halt when they are too many. */
-  note(paths: readonly ReplicaPath[], known: number, now: number): Halt | undefined {
+  /**
+   * Notes these deletions, with `known` agreed paths in all. A halt when they are too many together with
+   * `held`, the number of paths that were seen to be absent and whose deletion is not believed yet.
+   */
+  note(paths: readonly ReplicaPath[], known: number, now: number, held = 0): Halt | undefined {
     for (const [path, at] of this.#recent) if (at <= now - windowMs) this.#recent.delete(path);
     for (const path of paths) this.#recent.set(path, now);
-    if (!isMassDeletion(this.#recent.size, known, this.#limit)) return undefined;
-    const detail = `${this.#recent.size} of ${known} replicated paths are gone from this node, ${paths.at(-1)} among them`;
+    const count = this.#recent.size + held;
+    if (!isMassDeletion(count, known, this.#limit)) return undefined;
+    const detail = `${count} of ${known} replicated paths are gone from this node, ${paths.at(-1)} among them`;
     return { reason: 'mass-deletion', detail, since: now };
   }
 

@@ -1,6 +1,6 @@
 import { DirtyPaths } from '../core/dirty.ts';
 import type { Log } from '../core/event.ts';
-import type { Reason } from '../core/failure.ts';
+import type { PathFailure } from '../core/failure.ts';
 import { ancestorsOf, isBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
@@ -25,9 +25,6 @@ export type EngineOptions = {
   readonly onIdle: () => void;
 };
 
-/** A path that cannot be replicated as it is. */
-export type LookTrouble = { readonly reason: Reason; readonly detail: string };
-
 /** Looks at this many paths before the event loop gets its turn. */
 const looksPerTurn = 200;
 const retryFirstMs = 100;
@@ -41,9 +38,11 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #dirty: DirtyPaths;
   #peers: readonly Peer[] = [];
-  readonly #troubles = new Map<ReplicaPath, LookTrouble>();
+  readonly #troubles = new Map<ReplicaPath, PathFailure>();
   /** Believed deletions with the time of their first hint, waiting to be told together. */
   readonly #gone = new Map<ReplicaPath, number>();
+  /** Paths that were seen to be absent and whose deletion is held. */
+  readonly #held = new Set<ReplicaPath>();
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #walks: Promise<void> = Promise.resolve();
@@ -63,7 +62,7 @@ export class Engine {
     return this.#peers;
   }
 
-  get troubles(): ReadonlyMap<ReplicaPath, LookTrouble> {
+  get troubles(): ReadonlyMap<ReplicaPath, PathFailure> {
     return this.#troubles;
   }
 
@@ -159,11 +158,6 @@ export class Engine {
     }
   }
 
-  /** Looks at these paths now, without waiting for an event. */
-  lookAt(paths: Iterable<ReplicaPath>): void {
-    for (const path of paths) this.#hintPath(path, 'rename');
-  }
-
   #hintPath(path: ReplicaPath, change: 'rename' | 'write'): void {
     if (!this.#options.tree.watchlists.includes(path)) return;
     this.#dirty.hint(path, change, this.#options.now());
@@ -212,11 +206,13 @@ export class Engine {
     let since = Number.POSITIVE_INFINITY;
     for (const at of this.#gone.values()) since = Math.min(since, at);
     this.#gone.clear();
-    for (const { replicator } of this.#peers) replicator.deleted(childrenFirst, since);
+    const held = this.#held.size;
+    for (const { replicator } of this.#peers) replicator.deleted(childrenFirst, since, { held });
   }
 
   /** What a look means for the schedule, and whether it is work for the peers. */
   #sort(path: ReplicaPath, seen: Observation, now: number): 'present' | 'gone' | 'nothing' {
+    this.#held.delete(path);
     if (seen.kind === 'unstable') {
       this.#wait(path, now);
       return 'nothing';
@@ -237,7 +233,10 @@ export class Engine {
       for (const { replicator } of this.#peers) replicator.forgetTrouble(path);
       return 'nothing';
     }
-    if (!this.#dirty.gone(path, now)) return 'nothing';
+    if (!this.#dirty.gone(path, now)) {
+      this.#held.add(path);
+      return 'nothing';
+    }
     this.#dirty.settled(path);
     return 'gone';
   }
@@ -264,7 +263,7 @@ export class Engine {
   }
 
   #note(path: ReplicaPath, seen: Exclude<Observation, { kind: 'entry' | 'unstable' }>): void {
-    const trouble: LookTrouble =
+    const trouble: PathFailure =
       seen.kind === 'failed'
         ? seen.failure
         : { reason: 'unsupported-type', detail: `a ${seen.type} is not replicated` };

@@ -132,15 +132,15 @@ export class Replicator {
     return this.#lanes.idle();
   }
 
-  /** Paths that are gone for good. Children must come before parents. The guard may halt instead. */
+  /** Paths that are gone for good, children before parents; `held` more seem to be. The guard may halt instead. */
   deleted(
     paths: readonly ReplicaPath[],
     since: number,
-    options: { readonly allow: boolean } = { allow: false },
+    options: { readonly allow?: boolean; readonly held?: number } = {},
   ): void {
     if (paths.length === 0) return;
-    if (!options.allow) {
-      const halt = this.#guard.note(paths, this.#options.ledger.size, this.#options.now());
+    if (options.allow !== true) {
+      const halt = this.#guard.note(paths, this.#options.ledger.size, this.#options.now(), options.held);
       if (halt !== undefined) this.stop(halt);
     }
     for (const path of paths) this.changed(path, since);

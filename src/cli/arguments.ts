@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../config/duration.ts';
 import type { Exit } from '../core/failure.ts';
-import { parseReplicaPath, type ReplicaPath } from '../core/path.ts';
+import { parseReplicaPath, printable, type ReplicaPath } from '../core/path.ts';
 import { type Io, processIo } from './io.ts';
 import { productVersion } from './product.ts';
 
@@ -29,7 +29,12 @@ export async function run(argv: readonly string[], io: Io = processIo()): Promis
     .version(productVersion, '-V, --version', 'print the version')
     .helpCommand(false)
     .showHelpAfterError('(see bm-confsync COMMAND --help)')
-    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .configureOutput({
+      writeOut: io.out,
+      writeErr: io.err,
+      // What was typed is repeated in the message, whatever it was.
+      outputError: (text, write) => write(`${text.trimEnd().split('\n').map(printable).join('\n')}\n`),
+    })
     .exitOverride()
     .addHelpText(
       'after',

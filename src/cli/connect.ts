@@ -19,7 +19,7 @@ export function connectTo(
       code: 'not-paired',
       exit: 'usage',
       message: `expected peers.hostKey for ${peer.name}, found none: an unknown host is never trusted`,
-      hint: `run \`bm-confsync pair ${peer.user}@${peer.host}\`, or set it to the first two words of the peer's /etc/ssh/ssh_host_ed25519_key.pub`,
+      hint: 'set it to the first two words of /etc/ssh/ssh_host_ed25519_key.pub, read on the peer itself',
     });
   }
   const { name, host, port, user, hostKey } = peer;

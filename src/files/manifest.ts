@@ -30,8 +30,8 @@ export class Manifest {
     switch (observation.kind) {
       case 'entry':
         if (observation.entry.kind === 'absent') return;
+        if (!this.entries.has(path)) append(this.#children, parentOf(path), path);
         this.entries.set(path, observation.entry);
-        append(this.#children, parentOf(path), path);
         return;
       case 'unstable':
         return this.#problem(path, { reason: 'unstable', detail: 'it kept changing while it was read' });
@@ -80,12 +80,12 @@ export class Manifest {
       const time = this.#options.mtime && entry.kind === 'file' ? ` ${entry.mtime}` : '';
       yield `${path}\n${entryKey(entry)}${time}`;
     }
-    for (const path of this.#problemsIn.get(directory) ?? []) yield `? ${path}`;
+    for (const path of [...(this.#problemsIn.get(directory) ?? [])].sort()) yield `? ${path}`;
   }
 
   #problem(path: string, failure: PathFailure): void {
+    if (!this.problems.has(path)) append(this.#problemsIn, parentOf(path as ReplicaPath), path);
     this.problems.set(path, failure);
-    append(this.#problemsIn, parentOf(path as ReplicaPath), path);
   }
 }
 

@@ -21,6 +21,23 @@ const noLease = 2;
 const lockExclusive = 2;
 const lockNonBlocking = 4;
 
+/**
+ * A name, links not followed, or an open descriptor. A descriptor cannot be swapped for another file by somebody
+ * who may write to the directory.
+ */
+export type Target = string | number;
+
+type ListCall<Of extends Target> = (of: Of, list: Buffer, size: number) => number;
+type GetCall<Of extends Target> = (of: Of, name: string, value: Buffer, size: number) => number;
+type SetCall<Of extends Target> = (
+  of: Of,
+  name: string,
+  value: Uint8Array,
+  size: number,
+  flags: number,
+) => number;
+type RemoveCall<Of extends Target> = (of: Of, name: string) => number;
+
 type Libc = ReturnType<typeof load>;
 let loaded: Libc | undefined;
 
@@ -50,6 +67,10 @@ function load() {
       times: BigInt64Array,
       flags: number,
     ) => number,
+    futimens: library.func('int futimens(int, const int64_t *)') as (
+      fd: number,
+      times: BigInt64Array,
+    ) => number,
     fcntl: library.func('int fcntl(int, int, ...)') as (
       fd: number,
       command: number,
@@ -57,28 +78,24 @@ function load() {
       value: number,
     ) => number,
     flock: library.func('int flock(int, int)') as (fd: number, operation: number) => number,
-    llistxattr: library.func('intptr_t llistxattr(const char *, _Out_ uint8_t *, size_t)') as (
-      path: string,
-      list: Buffer,
-      size: number,
-    ) => number,
-    lgetxattr: library.func('intptr_t lgetxattr(const char *, const char *, _Out_ uint8_t *, size_t)') as (
-      path: string,
-      name: string,
-      value: Buffer,
-      size: number,
-    ) => number,
-    lsetxattr: library.func('int lsetxattr(const char *, const char *, const uint8_t *, size_t, int)') as (
-      path: string,
-      name: string,
-      value: Uint8Array,
-      size: number,
-      flags: number,
-    ) => number,
-    lremovexattr: library.func('int lremovexattr(const char *, const char *)') as (
-      path: string,
-      name: string,
-    ) => number,
+    llistxattr: library.func(
+      'intptr_t llistxattr(const char *, _Out_ uint8_t *, size_t)',
+    ) as ListCall<string>,
+    flistxattr: library.func('intptr_t flistxattr(int, _Out_ uint8_t *, size_t)') as ListCall<number>,
+    lgetxattr: library.func(
+      'intptr_t lgetxattr(const char *, const char *, _Out_ uint8_t *, size_t)',
+    ) as GetCall<string>,
+    fgetxattr: library.func(
+      'intptr_t fgetxattr(int, const char *, _Out_ uint8_t *, size_t)',
+    ) as GetCall<number>,
+    lsetxattr: library.func(
+      'int lsetxattr(const char *, const char *, const uint8_t *, size_t, int)',
+    ) as SetCall<string>,
+    fsetxattr: library.func(
+      'int fsetxattr(int, const char *, const uint8_t *, size_t, int)',
+    ) as SetCall<number>,
+    lremovexattr: library.func('int lremovexattr(const char *, const char *)') as RemoveCall<string>,
+    fremovexattr: library.func('int fremovexattr(int, const char *)') as RemoveCall<number>,
     getpwuid: library.func('void *getpwuid(uint32_t)') as (uid: number) => unknown,
     getpwnam: library.func('void *getpwnam(const char *)') as (name: string) => unknown,
     getgrgid: library.func('void *getgrgid(uint32_t)') as (gid: number) => unknown,
@@ -116,13 +133,14 @@ function outcome(result: number): CallResult {
   return result === 0 ? { ok: true } : { ok: false, code: lastCode() };
 }
 
-function codedError(code: string, call: string, path: string): Error & { readonly code: string } {
+function codedError(code: string, call: string, target: Target): Error & { readonly code: string } {
+  const path = typeof target === 'string' ? target : `/proc/self/fd/${target}`;
   return Object.assign(new Error(`${code}: ${call} '${path}'`), { code, syscall: call, path });
 }
 
 /** As the errors of node:fs: with `code`, `syscall` and `path`. */
-function systemError(call: string, path: string): Error & { readonly code: string } {
-  return codedError(lastCode(), call, path);
+function systemError(call: string, target: Target): Error & { readonly code: string } {
+  return codedError(lastCode(), call, target);
 }
 
 /** Swaps two existing names in one atomic step: renameat2 with RENAME_EXCHANGE. */
@@ -141,17 +159,21 @@ export function syncFileSystem(fd: number): void {
 }
 
 /**
- * Sets the modification time of the name itself, links not followed; the access time stays. `mtime`:
+ * Sets the modification time; the access time stays. `mtime`:
  * `SECONDS.NANOSECONDS` with nine decimals, which count up from the seconds also before 1970. Throws a system
  * error, EINVAL for text that is no such time.
  */
-export function setTimes(path: string, mtime: string): void {
+export function setTimes(target: Target, mtime: string): void {
   const [, seconds, nanoseconds] = /^(-?\d{1,15})\.(\d{9})$/.exec(mtime) ?? [];
   if (seconds === undefined || nanoseconds === undefined)
-    throw codedError('EINVAL', `utimensat to ${mtime}`, path);
+    throw codedError('EINVAL', `utimensat to ${mtime}`, target);
   const times = BigInt64Array.of(0n, utimeOmit, BigInt(seconds), BigInt(nanoseconds));
-  if (libc().utimensat(atCwd, withoutNul(path), times, symlinkNoFollow) !== 0)
-    throw systemError('utimensat', path);
+  const { futimens, utimensat } = libc();
+  const result =
+    typeof target === 'number'
+      ? futimens(target, times)
+      : utimensat(atCwd, withoutNul(target), times, symlinkNoFollow);
+  if (result !== 0) throw systemError('utimensat', target);
 }
 
 let listening = false;
@@ -203,11 +225,15 @@ const listBuffer = Buffer.allocUnsafeSlow(maxXattrBytes);
 const valueBuffer = Buffer.allocUnsafeSlow(maxXattrBytes);
 
 /** Names of the extended attributes; none where the file system has no attributes. Throws a system error. */
-export function listXattrs(path: string): readonly string[] {
-  const length = libc().llistxattr(withoutNul(path), listBuffer, maxXattrBytes);
+export function listXattrs(target: Target): readonly string[] {
+  const { flistxattr, llistxattr } = libc();
+  const length =
+    typeof target === 'number'
+      ? flistxattr(target, listBuffer, maxXattrBytes)
+      : llistxattr(withoutNul(target), listBuffer, maxXattrBytes);
   if (length > 0) return listBuffer.toString('utf8', 0, length - 1).split('\0');
   if (length === 0) return noNames;
-  const error = systemError('llistxattr', path);
+  const error = systemError('listxattr', target);
   if (error.code === 'ENOTSUP') return noNames;
   throw error;
 }
@@ -215,24 +241,37 @@ export function listXattrs(path: string): readonly string[] {
 const noNames: readonly string[] = [];
 
 /** The value, a copy; undefined when there is none of that name. Throws a system error. */
-export function getXattr(path: string, name: string): Buffer | undefined {
-  const length = libc().lgetxattr(withoutNul(path), withoutNul(name), valueBuffer, maxXattrBytes);
+export function getXattr(target: Target, name: string): Buffer | undefined {
+  const { fgetxattr, lgetxattr } = libc();
+  const length =
+    typeof target === 'number'
+      ? fgetxattr(target, withoutNul(name), valueBuffer, maxXattrBytes)
+      : lgetxattr(withoutNul(target), withoutNul(name), valueBuffer, maxXattrBytes);
   if (length >= 0) return Buffer.from(valueBuffer.subarray(0, length));
-  const error = systemError(`lgetxattr ${name}`, path);
+  const error = systemError(`getxattr ${name}`, target);
   if (error.code === 'ENODATA' || error.code === 'ENOTSUP') return undefined;
   throw error;
 }
 
-/** Sets or replaces one attribute of the name itself. Throws a system error. */
-export function setXattr(path: string, name: string, value: Uint8Array): void {
-  if (libc().lsetxattr(withoutNul(path), withoutNul(name), value, value.byteLength, 0) !== 0)
-    throw systemError(`lsetxattr ${name}`, path);
+/** Sets or replaces one attribute. Throws a system error. */
+export function setXattr(target: Target, name: string, value: Uint8Array): void {
+  const { fsetxattr, lsetxattr } = libc();
+  const result =
+    typeof target === 'number'
+      ? fsetxattr(target, withoutNul(name), value, value.byteLength, 0)
+      : lsetxattr(withoutNul(target), withoutNul(name), value, value.byteLength, 0);
+  if (result !== 0) throw systemError(`setxattr ${name}`, target);
 }
 
-/** Removes one attribute of the name itself; none of that name is fine. Throws a system error. */
-export function removeXattr(path: string, name: string): void {
-  if (libc().lremovexattr(withoutNul(path), withoutNul(name)) === 0) return;
-  const error = systemError(`lremovexattr ${name}`, path);
+/** Removes one attribute; none of that name is fine. Throws a system error. */
+export function removeXattr(target: Target, name: string): void {
+  const { fremovexattr, lremovexattr } = libc();
+  const result =
+    typeof target === 'number'
+      ? fremovexattr(target, withoutNul(name))
+      : lremovexattr(withoutNul(target), withoutNul(name));
+  if (result === 0) return;
+  const error = systemError(`removexattr ${name}`, target);
   if (error.code !== 'ENODATA') throw error;
 }
 

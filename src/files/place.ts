@@ -3,14 +3,11 @@ import {
   closeSync,
   constants,
   fchmodSync,
-  fchownSync,
   lchownSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   openSync,
   readSync,
-  renameSync,
   rmdirSync,
   symlinkSync,
   unlinkSync,
@@ -19,10 +16,10 @@ import {
 import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { temporaryNameFor } from '../core/path.ts';
+import { applyAttributes, changeAttributes, ownerIds } from './attributes.ts';
 import { errnoFailure } from './errno.ts';
-import { renameExchange, renameNoReplace, setTimes } from './native.ts';
-import { groupId, ownerId } from './owners.ts';
-import { applyXattrs } from './xattr.ts';
+import { type CallResult, renameExchange, renameNoReplace, setTimes } from './native.ts';
+import { plainAside, plainExchange, plainNoReplace } from './plain-rename.ts';
 
 /** A directory that was opened without following links; its children are reached through its descriptor. */
 export type Place = { readonly fd: number; child(name: string): string };
@@ -63,6 +60,8 @@ export class StagedFile {
   readonly #hash: Hash = createHash('sha256');
   #size = 0;
   #open = true;
+  /** What went wrong with a write: the file may hold part of it, so it can never be finished. */
+  #broken: PathFailure | undefined;
 
   private constructor(names: Staged, fd: number) {
     this.names = names;
@@ -77,12 +76,16 @@ export class StagedFile {
   }
 
   write(bytes: Uint8Array): PathFailure | undefined {
+    // The number may belong to another file by now.
+    if (!this.#open) throw new Error(`${this.names.temporaryName} is closed`);
+    if (this.#broken !== undefined) return this.#broken;
     const written = attempt(() => {
       for (let at = 0; at < bytes.byteLength; ) at += writeSync(this.#fd, bytes, at);
       this.#hash.update(bytes);
       this.#size += bytes.byteLength;
     });
-    return written.ok ? undefined : written.failure;
+    if (!written.ok) this.#broken = written.failure;
+    return this.#broken;
   }
 
   /** Takes the content of a file that is open for reading, from its beginning. */
@@ -99,14 +102,16 @@ export class StagedFile {
 
   /** Checks size and digest, then gives the file its owner, attributes, mode and time, in that order. */
   finish(put: FileEntry): PathFailure | undefined {
+    if (!this.#open) throw new Error(`${this.names.temporaryName} is closed`);
+    if (this.#broken !== undefined) return this.#broken;
     const digest = this.#hash.digest('hex');
     if (this.#size !== put.size || digest !== put.digest) {
       const detail = `expected ${put.size} bytes with SHA-256 ${put.digest}, received ${this.#size} with ${digest}`;
       return { reason: 'digest-mismatch', detail };
     }
-    const failure = applyAttributes(this.#fd, this.names.temporary, put);
+    const failure = applyAttributes(this.#fd, put);
     if (failure !== undefined) return failure;
-    const timed = attempt(() => setTimes(this.names.temporary, put.mtime));
+    const timed = attempt(() => setTimes(this.#fd, put.mtime));
     if (!timed.ok) return timed.failure;
     this.#close();
     return undefined;
@@ -124,42 +129,18 @@ export class StagedFile {
   }
 }
 
-/**
- * Owner, then extended attributes, then mode: a change of owner clears set-id bits and capabilities,
- * and an ACL changes the group bits of the mode.
- */
-function applyAttributes(fd: number, path: string, put: FileEntry | DirectoryEntry): PathFailure | undefined {
-  const ids = resolveOwner(put);
-  if (!ids.ok) return ids.failure;
-  const owned = attempt(() => fchownSync(fd, ids.value.uid, ids.value.gid));
-  if (!owned.ok) return owned.failure;
-  const failure = applyXattrs(path, put.xattrs);
-  if (failure !== undefined) return failure;
-  const moded = attempt(() => fchmodSync(fd, put.mode));
-  return moded.ok ? undefined : moded.failure;
-}
-
-function resolveOwner(put: { owner: string; group: string }): Outcome<{ uid: number; gid: number }> {
-  const uid = ownerId(put.owner);
-  const gid = groupId(put.group);
-  if (uid !== undefined && gid !== undefined) return { ok: true, value: { uid, gid } };
-  const missing = uid === undefined ? `owner ${put.owner}` : `group ${put.group}`;
-  return {
-    ok: false,
-    failure: { reason: 'unknown-owner', detail: `the ${missing} does not exist on this node` },
-  };
-}
-
 /** Makes a symbolic link under a temporary name. */
 export function stageSymlink(place: Place, name: string, put: SymlinkEntry, nonce: string): Outcome<Staged> {
-  const ids = resolveOwner(put);
+  const ids = ownerIds(put);
   if (!ids.ok) return ids;
   const names = stagedNames(place, name, nonce);
-  return attempt(() => {
-    symlinkSync(put.target, names.temporary);
-    lchownSync(names.temporary, ids.value.uid, ids.value.gid);
-    return names;
-  });
+  const made = attempt(() => symlinkSync(put.target, names.temporary));
+  if (!made.ok) return made;
+  const owned = attempt(() => lchownSync(names.temporary, ids.value.uid, ids.value.gid));
+  if (owned.ok) return { ok: true, value: names };
+  // It may stay behind, which the sweep deals with; why the push failed is what counts.
+  attempt(() => unlinkSync(names.temporary));
+  return owned;
 }
 
 /** Makes an empty directory under a temporary name, with its attributes. */
@@ -174,18 +155,22 @@ export function stageDirectory(
   if (!made.ok) return made;
   const failure = changeDirectory(names.temporary, put);
   if (failure === undefined) return { ok: true, value: names };
-  const removed = attempt(() => rmdirSync(names.temporary));
-  return { ok: false, failure: removed.ok ? failure : removed.failure };
+  // It may stay behind, which the sweep deals with; why the push failed is what counts.
+  attempt(() => rmdirSync(names.temporary));
+  return { ok: false, failure };
 }
 
-/** Gives an existing directory the attributes of `put`. The path must not end in a link. */
+/**
+ * Gives an existing directory the attributes of `put`. The path must not end in a link. After a failure the
+ * directory is as it was, as far as the system allows: half a change would look like somebody's edit.
+ */
 export function changeDirectory(path: string, put: DirectoryEntry): PathFailure | undefined {
   const opened = attempt(() =>
     openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW),
   );
   if (!opened.ok) return opened.failure;
   try {
-    return applyAttributes(opened.value, path, put);
+    return changeAttributes(opened.value, put);
   } finally {
     closeSync(opened.value);
   }
@@ -218,63 +203,71 @@ export const kernelRenames: Renames = { exchange: renameExchange, noReplace: ren
 /** Errors that mean: this file system or kernel does not know the flag. */
 const unsupported: readonly string[] = ['EINVAL', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'];
 
+function orElse(result: CallResult, plain: () => CallResult): CallResult {
+  return !result.ok && unsupported.includes(result.code) ? plain() : result;
+}
+
+function exchange({ temporary, target }: Staged, renames: Renames): CallResult {
+  return orElse(renames.exchange(temporary, target), () => plainExchange(temporary, target));
+}
+
+function intoPlace({ temporary, target }: Staged, renames: Renames): CallResult {
+  return orElse(renames.noReplace(temporary, target), () => plainNoReplace(temporary, target));
+}
+
 /**
  * Puts what is staged in place of `replaces` and keeps what was displaced under the temporary name, for
  * the caller to look at: if it is not what was expected, `exchangeBack` restores it. Where the file
- * system cannot exchange, a plain rename is used and a change in the last instant can be missed.
+ * system cannot exchange, plain renames are used and a change in the last instant can be missed.
  */
 export function placeStaged(staged: Staged, replaces: Entry, renames: Renames = kernelRenames): Placement {
   if (replaces.kind === 'absent') {
-    const moved = renames.noReplace(staged.temporary, staged.target);
+    const moved = intoPlace(staged, renames);
     if (moved.ok) return { kind: 'placed', displaced: undefined };
     if (moved.code === 'EEXIST') return { kind: 'occupied' };
-    if (unsupported.includes(moved.code)) return placeWithoutFlags(staged, replaces);
     return { kind: 'failed', failure: renameFailure(moved.code, staged) };
   }
-  const swapped = renames.exchange(staged.temporary, staged.target);
+  const swapped = exchange(staged, renames);
   if (swapped.ok) return { kind: 'placed', displaced: staged.temporary };
-  if (swapped.code === 'ENOENT') return { kind: 'vanished' };
-  if (unsupported.includes(swapped.code)) return placeWithoutFlags(staged, replaces);
+  // Either name may be the one that is missing, and only the target's tells of a deletion.
+  if (swapped.code === 'ENOENT' && isThere(staged.temporary)) return { kind: 'vanished' };
   return { kind: 'failed', failure: renameFailure(swapped.code, staged) };
 }
 
-function placeWithoutFlags(staged: Staged, replaces: Entry): Placement {
-  const aside = `${staged.temporary.slice(0, -1)}o~`;
-  const placed = attempt((): Placement => {
-    if (replaces.kind === 'absent') {
-      if (lstatSync(staged.target, { throwIfNoEntry: false }) !== undefined) return { kind: 'occupied' };
-      renameSync(staged.temporary, staged.target);
-      return { kind: 'placed', displaced: undefined };
-    }
-    if (replaces.kind === 'file') linkSync(staged.target, aside);
-    else renameSync(staged.target, aside);
-    renameSync(staged.temporary, staged.target);
-    renameSync(aside, staged.temporary);
-    return { kind: 'placed', displaced: staged.temporary };
-  });
-  return placed.ok ? placed.value : { kind: 'failed', failure: placed.failure };
+function isThere(path: string): boolean {
+  const seen = attempt(() => lstatSync(path));
+  return seen.ok;
 }
 
 /** Moves the target aside to the temporary name, for the caller to look at before it is removed. */
 export function moveAside(names: Staged, renames: Renames = kernelRenames): Placement {
-  const moved = renames.noReplace(names.target, names.temporary);
-  if (moved.ok) return { kind: 'placed', displaced: names.temporary };
+  const { target, temporary } = names;
+  const moved = orElse(renames.noReplace(target, temporary), () => plainAside(target, temporary));
+  if (moved.ok) return { kind: 'placed', displaced: temporary };
   if (moved.code === 'ENOENT') return { kind: 'vanished' };
-  if (!unsupported.includes(moved.code)) return { kind: 'failed', failure: renameFailure(moved.code, names) };
-  const plain = attempt(() => renameSync(names.target, names.temporary));
-  return plain.ok
-    ? { kind: 'placed', displaced: names.temporary }
-    : { kind: 'failed', failure: plain.failure };
+  return { kind: 'failed', failure: renameFailure(moved.code, names) };
 }
 
-/** Undoes placeStaged: the displaced entry is at the target again, what was staged under the temporary name. */
+/** How often two names are looked at anew while somebody makes and removes one of them. */
+const attempts = 3;
+
+/**
+ * Undoes placeStaged: the displaced entry is at the target again, what was staged under the temporary name, unless
+ * somebody has removed that meanwhile.
+ */
 export function exchangeBack(staged: Staged, renames: Renames = kernelRenames): PathFailure | undefined {
-  const swapped = renames.exchange(staged.temporary, staged.target);
-  if (swapped.ok) return undefined;
-  if (swapped.code !== 'ENOENT' && !unsupported.includes(swapped.code))
-    return renameFailure(swapped.code, staged);
-  const moved = attempt(() => renameSync(staged.temporary, staged.target));
-  return moved.ok ? undefined : moved.failure;
+  let code = '';
+  for (let attempted = 0; attempted < attempts; attempted += 1) {
+    const swapped = exchange(staged, renames);
+    if (swapped.ok) return undefined;
+    if (swapped.code !== 'ENOENT') return renameFailure(swapped.code, staged);
+    // What was placed is gone. Something new may take its place at any time, and must not be overwritten.
+    const moved = intoPlace(staged, renames);
+    if (moved.ok) return undefined;
+    code = moved.code;
+    if (code !== 'EEXIST') break;
+  }
+  return renameFailure(code, staged);
 }
 
 /** Undoes moveAside. `occupied`: somebody made a new entry meanwhile; the old one stays under the temporary name. */
@@ -282,7 +275,7 @@ export function moveBack(
   names: Staged,
   renames: Renames = kernelRenames,
 ): 'restored' | 'occupied' | PathFailure {
-  const moved = renames.noReplace(names.temporary, names.target);
+  const moved = intoPlace(names, renames);
   if (moved.ok) return 'restored';
   if (moved.code === 'EEXIST') return 'occupied';
   return renameFailure(moved.code, names);

@@ -2,7 +2,7 @@ import type { Xattrs } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { aclBytes, aclText } from './acl.ts';
 import { errnoFailure } from './errno.ts';
-import { getXattr, listXattrs, removeXattr, setXattr } from './native.ts';
+import { getXattr, listXattrs, removeXattr, setXattr, type Target } from './native.ts';
 
 const none: Xattrs = Object.freeze({});
 
@@ -27,38 +27,48 @@ export function namesAccounts(xattrs: Xattrs): boolean {
 }
 
 /**
- * The attributes of the name itself, links not followed, in the order of their names: base64, ACLs as text.
- * None where the file system has none. Throws a system error.
+ * The attributes of a name, links not followed, or of a descriptor, in the order of their names: base64, ACLs as
+ * text. None where the file system has none. Throws a system error.
  */
-export function readXattrs(path: string): Xattrs {
-  const names = listXattrs(path);
+export function readXattrs(target: Target): Xattrs {
+  const names = listXattrs(target);
   if (names.length === 0) return none;
   const found: Record<string, string> = {};
   for (const name of names.filter(travels).sort()) {
-    const value = getXattr(path, name);
+    const value = getXattr(target, name);
     // Undefined: it was removed since the names were read.
-    if (value !== undefined) found[name] = isAcl(name) ? readableAcl(path, value) : value.toString('base64');
+    if (value !== undefined)
+      found[name] = isAcl(name) ? readableAcl(target, value) : value.toString('base64');
   }
   return found;
 }
 
 /** An ACL in a form that is not known cannot be carried over by name, and must not pass for none. */
-function readableAcl(path: string, value: Buffer): string {
+function readableAcl(target: Target, value: Buffer): string {
   const text = aclText(value);
   if (text !== undefined) return text;
   const problem = new Error(
-    `EBADMSG: expected a POSIX ACL of version 2 '${path}', found ${value.toString('hex')}`,
+    `EBADMSG: expected a POSIX ACL of version 2 '${target}', found ${value.toString('hex')}`,
   );
   throw Object.assign(problem, { code: 'EBADMSG', syscall: 'decoding the ACL of' });
 }
 
+/** Why these attributes can never be set on this node, whatever the file; undefined where nothing speaks against. */
+export function checkXattrs(wanted: Xattrs): PathFailure | undefined {
+  for (const [name, text] of Object.entries(wanted)) {
+    const value = attributeBytes(name, text);
+    if (!Buffer.isBuffer(value)) return value;
+  }
+  return undefined;
+}
+
 /**
- * Makes the travelling attributes of the name itself equal to `wanted`; the others stay. Everything is checked
- * before anything is changed; a failure of the system in the middle leaves some changed.
+ * Makes the travelling attributes of a name, links not followed, or of a descriptor equal to `wanted`; the others
+ * stay. Everything is checked before anything is changed; a failure of the system in the middle leaves some changed.
  */
-export function applyXattrs(path: string, wanted: Xattrs): PathFailure | undefined {
+export function applyXattrs(target: Target, wanted: Xattrs): PathFailure | undefined {
   try {
-    const present = readXattrs(path);
+    const present = readXattrs(target);
     const values: [string, Buffer][] = [];
     for (const [name, text] of Object.entries(wanted)) {
       if (present[name] === text) continue;
@@ -66,8 +76,8 @@ export function applyXattrs(path: string, wanted: Xattrs): PathFailure | undefin
       if (!Buffer.isBuffer(value)) return value;
       values.push([name, value]);
     }
-    for (const name of Object.keys(present)) if (!Object.hasOwn(wanted, name)) removeXattr(path, name);
-    for (const [name, value] of values) setXattr(path, name, value);
+    for (const name of Object.keys(present)) if (!Object.hasOwn(wanted, name)) removeXattr(target, name);
+    for (const [name, value] of values) setXattr(target, name, value);
     return undefined;
   } catch (error) {
     return errnoFailure(error);

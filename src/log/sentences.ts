@@ -40,7 +40,10 @@ const sentences = {
     at('warn', `${event.path}${onPeer(event.peer)}: ${event.reason}: ${event.detail}`),
   refused: (event) => at('warn', `by ${event.peer}: ${event.reason}: ${event.detail}`),
   conflict: (event) =>
-    at('error', `${event.path} with ${event.peer}: ${event.conflict}; see: bm-confsync conflicts list`),
+    at(
+      'error',
+      `${event.path} with ${event.peer}: ${event.conflict}; see: bm-confsync explain, bm-confsync verify --diff`,
+    ),
   'stepped-down': (event) =>
     at('error', `${event.peer} holds epoch ${event.epoch}, which is newer: this node is passive now`),
   halted: (event) =>

@@ -2,8 +2,8 @@ import { closeSync, constants, openSync, statfsSync } from 'node:fs';
 import { admitPush } from '../core/admit.ts';
 import { type Entry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
-import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
-import { Directories } from '../files/confined.ts';
+import { ancestorsOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { Directories, type OpenDirectory } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { observe } from '../files/observe.ts';
@@ -13,7 +13,6 @@ import {
   changeTime,
   kernelRenames,
   type Outcome,
-  type Place,
   type Renames,
   type Staged,
   StagedFile,
@@ -23,7 +22,7 @@ import {
 } from '../files/place.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
 import { syncDirectories, syncFiles } from './durable.ts';
-import { failureOf, type Operation, refused } from './operation.ts';
+import { answer, failureOf, type Operation, refused, tooMuch } from './operation.ts';
 import { type KeepVersion, removeTemporary, Swapper } from './swap.ts';
 
 /** What the applier needs of the rest of the node. */
@@ -80,7 +79,7 @@ export class Applier {
 
   /** Adds a chunk; with the last one the push joins the batch. A failure joins it as a refusal: returns false. */
   continue(operation: Extract<Operation, { kind: 'receiving' }>, chunk: Buffer, last: boolean): boolean {
-    const { push, file, replaces } = operation;
+    const { push, file } = operation;
     this.#stagedBytes += chunk.byteLength;
     operation.left -= chunk.byteLength;
     // A sender that does not stop must not fill the disk.
@@ -88,7 +87,9 @@ export class Applier {
     if (failure === undefined && !last) return true;
     if (failure === undefined && push.put.kind === 'file') failure = file.finish(push.put);
     this.#batch.push(
-      failure === undefined ? this.#staged(push, replaces, file.names) : answer(push, refused(failure)),
+      failure === undefined
+        ? { ...operation, kind: 'staged', staged: file.names }
+        : answer(push, refused(failure)),
     );
     if (failure !== undefined) this.abort(operation);
     return failure === undefined;
@@ -97,6 +98,7 @@ export class Applier {
   /** Drops a push whose content will not come. */
   abort(operation: Extract<Operation, { kind: 'receiving' }>): void {
     operation.file.discard();
+    operation.directories.close();
   }
 
   /** Makes the batch durable and visible. `halted` refuses all that is not yet in place. */
@@ -110,6 +112,7 @@ export class Applier {
       result: this.#place(operation, halted),
     }));
     if (results.some(({ result }) => result.kind === 'applied')) this.#syncNames(batch);
+    for (const operation of batch) if (operation.kind === 'staged') operation.directories.close();
     this.#directories.close();
     return results;
   }
@@ -175,7 +178,7 @@ export class Applier {
     const name = nameOf(path);
     if (put.kind === 'absent') {
       const names = stagedNames(parent, name, this.#options.nonce());
-      return { kind: 'remove', push, replaces, names, parentFd: parent.fd };
+      return { kind: 'remove', push, replaces, names, parentFd: parent.fd, directories: this.#directories };
     }
     if (put.kind === 'directory') {
       if (replaces.kind === 'directory') return this.#inPlace(push, (target) => changeDirectory(target, put));
@@ -183,22 +186,49 @@ export class Applier {
     }
     if (put.kind === 'symlink') {
       const staged = stageSymlink(parent, name, put, this.#options.nonce());
-      return staged.ok ? this.#staged(push, replaces, staged.value) : answer(push, refused(staged.failure));
+      return staged.ok
+        ? this.#staged(push, replaces, staged.value, parent)
+        : answer(push, refused(staged.failure));
     }
     const lack = this.#lackOfSpace(parent.fd, put.size);
     if (lack !== undefined) return answer(push, refused(lack));
     if (push.content === 'local') return this.#stageLocal(push, replaces, parent);
     if (push.content === 'none')
       return answer(push, refused({ reason: 'need-content', detail: 'the push came without content' }));
+    if (push.content === 'stream') return this.#receive(push, replaces, put.size);
     const file = StagedFile.create(parent, name, this.#options.nonce());
     if (!file.ok) return answer(push, refused(file.failure));
-    if (push.content === 'stream') return { kind: 'receiving', push, replaces, file: file.value, left: put.size };
     this.#stagedBytes += body.byteLength;
-    return this.#finishFile(push, replaces, file.value, file.value.write(body));
+    return this.#finishFile({ push, replaces, parent }, file.value, file.value.write(body));
+  }
+
+  /** Begins a file that outlives this batch. */
+  #receive(push: PushMessage, replaces: Entry, size: number): Operation {
+    const directories = new Directories(this.#options.root);
+    const parent = directories.parentOf(push.path);
+    if (!parent.ok) {
+      directories.close();
+      return answer(push, refused(parent));
+    }
+    const file = StagedFile.create(parent, nameOf(push.path), this.#options.nonce());
+    if (!file.ok) {
+      directories.close();
+      return answer(push, refused(file.failure));
+    }
+    for (const ancestor of ancestorsOf(parentOf(push.path))) directories.release(ancestor);
+    return {
+      kind: 'receiving',
+      push,
+      replaces,
+      file: file.value,
+      directories,
+      parentFd: parent.fd,
+      left: size,
+    };
   }
 
   /** Only attributes change: the content is taken from the file that is here already. */
-  #stageLocal(push: PushMessage, replaces: Entry, parent: Place): Operation {
+  #stageLocal(push: PushMessage, replaces: Entry, parent: OpenDirectory): Operation {
     const { put, path } = push;
     if (put.kind !== 'file' || replaces.kind !== 'file' || !sameContent(put, replaces)) {
       return answer(push, refused({ reason: 'need-content', detail: 'the content is not on this node' }));
@@ -212,44 +242,37 @@ export class Applier {
     try {
       const file = StagedFile.create(parent, name, this.#options.nonce());
       if (!file.ok) return answer(push, refused(file.failure));
-      return this.#finishFile(push, replaces, file.value, file.value.copyFrom(source.value, this.#buffer));
+      return this.#finishFile(
+        { push, replaces, parent },
+        file.value,
+        file.value.copyFrom(source.value, this.#buffer),
+      );
     } finally {
       closeSync(source.value);
     }
   }
 
   #finishFile(
-    push: PushMessage,
-    replaces: Entry,
+    { push, replaces, parent }: { push: PushMessage; replaces: Entry; parent: OpenDirectory },
     file: StagedFile,
     written: PathFailure | undefined,
   ): Operation {
     const failure = written ?? (push.put.kind === 'file' ? file.finish(push.put) : undefined);
-    if (failure === undefined) return this.#staged(push, replaces, file.names);
+    if (failure === undefined) return this.#staged(push, replaces, file.names, parent);
     file.discard();
     return answer(push, refused(failure));
   }
 
-  #staged(push: PushMessage, replaces: Entry, staged: Staged): Operation {
-    const parent = this.#directories.parentOf(push.path);
-    return parent.ok
-      ? { kind: 'staged', push, replaces, staged, parentFd: parent.fd }
-      : answer(push, refused(parent));
+  #staged(push: PushMessage, replaces: Entry, staged: Staged, { fd }: OpenDirectory): Operation {
+    return { kind: 'staged', push, replaces, staged, parentFd: fd, directories: this.#directories };
   }
 
   /** Directories go in place at once, since what follows in the same batch may lie in them. */
-  #makeDirectory(push: PushMessage, replaces: Entry, parent: Place & { readonly fd: number }): Operation {
+  #makeDirectory(push: PushMessage, replaces: Entry, parent: OpenDirectory): Operation {
     if (push.put.kind !== 'directory') throw new Error('only a directory is made here');
     const staged = stageDirectory(parent, nameOf(push.path), push.put, this.#options.nonce());
     if (!staged.ok) return answer(push, refused(staged.failure));
-    const operation: Operation = {
-      kind: 'staged',
-      push,
-      replaces,
-      staged: staged.value,
-      parentFd: parent.fd,
-    };
-    return answer(push, this.#place(operation, undefined));
+    return answer(push, this.#place(this.#staged(push, replaces, staged.value, parent), undefined));
   }
 
   #lackOfSpace(fd: number, size: number): PathFailure | undefined {
@@ -286,15 +309,6 @@ export class Applier {
     }
     return this.#swapper.place(operation);
   }
-}
-
-function answer(push: PushMessage, result: AckResult): Operation {
-  return { kind: 'answered', push, result };
-}
-
-function tooMuch(push: PushMessage): PathFailure {
-  const size = push.put.kind === 'file' ? push.put.size : 0;
-  return { reason: 'digest-mismatch', detail: `expected ${size} bytes, received more` };
 }
 
 function openExisting(path: string): Outcome<number> {

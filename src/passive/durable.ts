@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync } from 'node:fs';
+import { errnoCode } from '../files/errno.ts';
 import { syncFileSystem } from '../files/native.ts';
 
 /** Up to this many, an fsync each beats one syncfs, which also writes what others left dirty. */
@@ -20,10 +21,21 @@ function syncFileSystems(fds: readonly number[]): void {
   for (const fd of oneOfEachDevice(fds)) syncFileSystem(fd);
 }
 
+/** A file that somebody removed meanwhile needs nothing; placing it will find that out. */
 function syncFile(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const fd = openExisting(path);
+  if (fd === undefined) return;
   fsyncSync(fd);
   closeSync(fd);
+}
+
+function openExisting(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function oneOfEachDevice(fds: readonly number[]): number[] {

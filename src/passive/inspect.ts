@@ -12,7 +12,7 @@ import type { Connection } from '../wire/connection.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
 import type { FromActive, FromPassive } from '../wire/message.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
-import { failureOf } from './operation.ts';
+import { failureOf, shortened } from './operation.ts';
 
 type Question = Extract<FromActive, { t: 'manifest' | 'directories' | 'agreed' | 'look' | 'fetch' }>;
 type Manifested = {
@@ -128,7 +128,7 @@ export class Inspector {
     const problems = [...manifest.problems].map(([path, failure]): [string, Reason, string] => [
       path,
       failure.reason,
-      failure.detail,
+      shortened(failure.detail),
     ]);
     for (const part of inChunks(problems)) {
       this.#connection.send({
@@ -165,7 +165,7 @@ export class Inspector {
       if (seen.kind === 'entry') rows.push([path, seen.entry]);
       else {
         const failure = failureOf(seen);
-        problems.push([path, failure.reason, failure.detail]);
+        problems.push([path, failure.reason, shortened(failure.detail)]);
       }
     }
     this.#connection.send({ t: 'entries', id, directories: [], rows, problems, last: true });

@@ -1,5 +1,6 @@
 import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
+import type { Directories } from '../files/confined.ts';
 import type { Observation } from '../files/observation.ts';
 import type { Staged, StagedFile } from '../files/place.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
@@ -14,6 +15,9 @@ export type Operation =
       readonly push: PushMessage;
       readonly replaces: Entry;
       readonly file: StagedFile;
+      /** Its own, since batches are placed meanwhile, and `file` is reached through a descriptor of theirs. */
+      readonly directories: Directories;
+      readonly parentFd: number;
       /** Bytes that are still to come. */
       left: number;
     }
@@ -23,7 +27,9 @@ export type Operation =
       readonly push: PushMessage;
       readonly replaces: Entry;
       readonly staged: Staged;
+      /** Where it was staged, by these directories. */
       readonly parentFd: number;
+      readonly directories: Directories;
     }
   | {
       readonly kind: 'remove';
@@ -31,6 +37,7 @@ export type Operation =
       readonly replaces: Entry;
       readonly names: Staged;
       readonly parentFd: number;
+      readonly directories: Directories;
     };
 
 /** Operations that can be put in place. */
@@ -52,5 +59,25 @@ export function failureOf(observation: Exclude<Observation, { kind: 'entry' }>):
 }
 
 export function refused(failure: PathFailure): AckResult {
-  return { kind: 'refused', reason: failure.reason, detail: failure.detail, epoch: 0 };
+  return { kind: 'refused', reason: failure.reason, detail: shortened(failure.detail), epoch: 0 };
+}
+
+/** Less than the protocol takes, UTF-16 units. */
+const maxDetail = 2000;
+
+/** A detail that the peer takes: one that names a very long path loses its middle. */
+export function shortened(detail: string): string {
+  const half = maxDetail / 2;
+  return detail.length <= maxDetail ? detail : `${detail.slice(0, half)} ... ${detail.slice(-half)}`;
+}
+
+/** A push with nothing left to do. */
+export function answer(push: PushMessage, result: AckResult): Operation {
+  return { kind: 'answered', push, result };
+}
+
+/** More content came than the push announced. */
+export function tooMuch(push: PushMessage): PathFailure {
+  const size = push.put.kind === 'file' ? push.put.size : 0;
+  return { reason: 'digest-mismatch', detail: `expected ${size} bytes, received more` };
 }

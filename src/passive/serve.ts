@@ -13,7 +13,7 @@ import {
 import { Applier } from './apply.ts';
 import { Inspector } from './inspect.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
-import type { Operation } from './operation.ts';
+import { type Operation, shortened } from './operation.ts';
 
 type Hello = Extract<FromActive, { t: 'hello' }>;
 type Receiving = Extract<Operation, { kind: 'receiving' }>;
@@ -25,14 +25,19 @@ const maxEarly = 64;
 const batchLimits = { operations: 256, bytes: 16 * 1024 * 1024 };
 
 /**
- * Serves one session over any duplex stream. Resolves with why it is over. Nothing but `hello` is accepted first:
+ * Serves one session over any duplex stream. Tells `onEnd` why it is over. Nothing but `hello` is accepted first:
  *
  *     greeting --hello, admitted--> serving --end, superseded--> over
  *         \--anything else, refused--> over
  */
-export async function serve(node: PassiveNode, stream: Duplex): Promise<ConnectionEnd> {
+export async function serve(
+  node: PassiveNode,
+  stream: Duplex,
+  onEnd?: (end: ConnectionEnd) => void,
+): Promise<void> {
   const session = new Session(node, stream);
-  return session.over;
+  const end = await session.over;
+  onEnd?.(end);
 }
 
 class Session {
@@ -138,7 +143,12 @@ class Session {
   }
 
   #refuse(reason: Reason, detail: string): void {
-    this.#connection.send({ t: 'refused', reason, detail, epoch: this.#node.seat().epoch });
+    this.#connection.send({
+      t: 'refused',
+      reason,
+      detail: shortened(detail),
+      epoch: this.#node.seat().epoch,
+    });
     this.#connection.close();
   }
 }

@@ -5,7 +5,7 @@ import { childOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import type { Observation } from '../files/observation.ts';
-import { observe } from '../files/observe.ts';
+import { observeAt } from '../files/observe.ts';
 import {
   exchangeBack,
   moveAside,
@@ -44,7 +44,7 @@ export class Swapper {
 
   /** Puts one operation in place, or says why it is not. Nothing temporary stays behind. */
   place(operation: Ready): AckResult {
-    const parent = this.#options.directories.parentOf(operation.push.path);
+    const parent = operation.directories.parentOf(operation.push.path);
     if (parent.ok && parent.fd === operation.parentFd) {
       return operation.kind === 'remove' ? this.#remove(operation) : this.#swap(operation);
     }
@@ -58,7 +58,7 @@ export class Swapper {
     const placement = placeStaged(staged, replaces, this.#options.renames);
     if (placement.kind !== 'placed') {
       removeTemporary(staged.temporary);
-      return this.#notPlaced(push, placement);
+      return this.#notPlaced(push, staged, placement);
     }
     if (replaces.kind === 'directory') this.#options.directories.forget(push.path);
     if (placement.displaced === undefined) return { kind: 'applied' };
@@ -90,7 +90,7 @@ export class Swapper {
     }
     const aside = moveAside(names, this.#options.renames);
     if (aside.kind === 'vanished') return { kind: 'already-there' };
-    if (aside.kind !== 'placed') return this.#notPlaced(push, aside);
+    if (aside.kind !== 'placed') return this.#notPlaced(push, names, aside);
     const found = this.#lookBeside(push.path, names);
     if (found.kind === 'entry' && sameEntry(found.entry, replaces)) {
       const failure = this.#retire(names.temporary, push.path, found.entry, 'removed');
@@ -102,7 +102,7 @@ export class Swapper {
     if (typeof back === 'object') return refused(back);
     if (back === 'occupied' && found.kind === 'entry')
       this.#retire(names.temporary, push.path, found.entry, 'interrupted');
-    return this.#changedMeanwhile(back === 'occupied' ? this.#lookUncached(push.path) : found);
+    return this.#changedMeanwhile(back === 'occupied' ? lookAt(names.target, push.path) : found);
   }
 
   /** Keeps what was displaced and removes its temporary name. */
@@ -125,29 +125,25 @@ export class Swapper {
   }
 
   #lookBeside(path: ReplicaPath, staged: Staged): Observation {
-    return this.#lookUncached(childOf(parentOf(path), staged.temporaryName));
+    return lookAt(staged.temporary, childOf(parentOf(path), staged.temporaryName));
   }
 
-  #lookUncached(path: ReplicaPath): Observation {
-    return observe({
-      directories: this.#options.directories,
-      path,
-      maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
-      checkWriters: true,
-    });
-  }
-
-  #notPlaced(push: PushMessage, placement: Exclude<Placement, { kind: 'placed' }>): AckResult {
+  #notPlaced(push: PushMessage, names: Staged, placement: Exclude<Placement, { kind: 'placed' }>): AckResult {
     if (placement.kind === 'failed') return refused(placement.failure);
     if (placement.kind === 'vanished')
       return this.#changedMeanwhile({ kind: 'entry', entry: absent, stamp: '' });
-    return this.#changedMeanwhile(this.#lookUncached(push.path));
+    return this.#changedMeanwhile(lookAt(names.target, push.path));
   }
 
   #changedMeanwhile(found: Observation): AckResult {
     if (found.kind !== 'entry') return refused(failureOf(found));
     return { kind: 'conflict', conflict: 'edited-on-both', found: found.entry };
   }
+}
+
+/** Looks where we placed, through the descriptor: the path may lead elsewhere by now. */
+function lookAt(full: string, path: ReplicaPath): Observation {
+  return observeAt(full, path, { maxFileSizeBytes: Number.MAX_SAFE_INTEGER, checkWriters: true });
 }
 
 /** Removes what has a temporary name; that it is gone already is as good. */

@@ -31,6 +31,11 @@ describe('the guard against mass deletion', () => {
     assert.equal(guard.note(paths(15, 30), 100, 91_000), undefined);
   });
 
+  it('counts what seems to be gone too, so that nothing of a disaster passes while it unfolds', () => {
+    assert.equal(new DeletionGuard(limit).note(paths(0, 1), 100, 0, 19), undefined);
+    assert.notEqual(new DeletionGuard(limit).note(paths(0, 1), 100, 0, 20), undefined);
+  });
+
   it('begins anew after a reset', () => {
     const guard = new DeletionGuard(limit);
     guard.note(paths(0, 20), 100, 0);

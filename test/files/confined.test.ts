@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import {
+  closeSync,
   fstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -164,6 +166,29 @@ test('every descriptor is closed at the end, those of removed directories too', 
     assert.equal(openDescriptors(), before + 21);
     directories.release(replica('/'));
   }
+  assert.equal(openDescriptors(), before);
+});
+
+test('what is released is closed once, and opened anew when it is needed', () => {
+  using folder = temporaryFolder();
+  mkdirSync(folder.at('a/b'), { recursive: true });
+  const before = openDescriptors();
+  using directories = new Directories(folder.path);
+  opened(directories, '/a/b');
+  directories.release(replica('/a/b'));
+  assert.equal(openDescriptors(), before + 2);
+
+  // Its number belongs to somebody else by now, whom a second release or the end must not harm.
+  const other = openSync(folder.at('a'), 'r');
+  directories.release(replica('/a/b'));
+  directories.release(replica('/never'));
+  assert.equal(fstatSync(opened(directories, '/a/b').fd).ino, statSync(folder.at('a/b')).ino);
+  directories.forget(replica('/a'));
+  directories.release(replica('/a'));
+  directories.close();
+  directories.close();
+  assert.equal(fstatSync(other).ino, statSync(folder.at('a')).ino);
+  closeSync(other);
   assert.equal(openDescriptors(), before);
 });
 

@@ -4,12 +4,14 @@ import { once } from 'node:events';
 import {
   closeSync,
   constants,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -169,6 +171,75 @@ test('a lock is held by one at a time, and given back once', () => {
   assert.equal(lockFile(folder.at('lock')), undefined);
   again.release();
   assert.throws(() => lockFile(folder.at('none/lock')), { code: 'ENOENT' });
+});
+
+test('a lock ends with its holder, however that ends', async () => {
+  using folder = temporaryFolder();
+  const script = `
+    import { lockFile } from ${JSON.stringify(native)};
+    console.log(lockFile(${JSON.stringify(folder.at('lock'))}) === undefined ? 'refused' : 'held');
+    setInterval(() => undefined, 1000);`;
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', script]);
+  const closed = once(holder, 'close');
+  try {
+    const [said] = await once(holder.stdout, 'data');
+    assert.equal(String(said), 'held\n');
+    assert.equal(lockFile(folder.at('lock')), undefined);
+  } finally {
+    holder.kill('SIGKILL');
+  }
+  assert.deepEqual(await closed, [null, 'SIGKILL']);
+  const lock = lockFile(folder.at('lock'));
+  assert.ok(lock !== undefined);
+  lock.release();
+});
+
+test('a lock is not taken through a link', () => {
+  using folder = temporaryFolder();
+  symlinkSync('elsewhere', folder.at('lock'));
+  assert.throws(() => lockFile(folder.at('lock')), { code: 'ELOOP' });
+});
+
+test('somebody who opens the file for writing while it is looked at is not kept waiting, nor ends the process', async () => {
+  using folder = temporaryFolder();
+  writeFileSync(folder.at('a'), '');
+  // Opens and closes without a break, so that some of it falls into a lease; says how often it could.
+  const opener = spawn('sh', ['-c', 'for i in $(seq 3000); do : 3>>"$0"; done; echo done', folder.at('a')]);
+  const said = once(opener.stdout, 'data');
+  const closed = once(opener, 'close');
+  const fd = openSync(folder.at('a'), constants.O_RDONLY);
+  const seen = new Set<boolean | undefined>();
+  while (opener.exitCode === null) {
+    for (let i = 0; i < 500; i += 1) seen.add(isOpenForWriting(fd));
+    await new Promise(setImmediate);
+  }
+  closeSync(fd);
+  assert.equal(String((await said)[0]), 'done\n');
+  assert.deepEqual(await closed, [0, null]);
+  assert.ok(!seen.has(undefined) && seen.has(false), [...seen].join());
+});
+
+test('a descriptor is as good as a name, and reaches a file that has none any more', () => {
+  using folder = temporaryFolder();
+  writeFileSync(folder.at('a'), '');
+  const fd = openSync(folder.at('a'), constants.O_RDWR);
+  unlinkSync(folder.at('a'));
+  setXattr(fd, 'user.a', Buffer.from('A'));
+  setTimes(fd, '-2.000000003');
+  assert.deepEqual([listXattrs(fd), String(getXattr(fd, 'user.a'))], [['user.a'], 'A']);
+  assert.equal(fstatSync(fd, { bigint: true }).mtimeNs, -1_999_999_997n);
+  removeXattr(fd, 'user.a');
+  removeXattr(fd, 'user.a');
+  assert.deepEqual(listXattrs(fd), []);
+  closeSync(fd);
+  for (const call of [
+    () => listXattrs(fd),
+    () => getXattr(fd, 'user.a'),
+    () => setXattr(fd, 'user.a', Buffer.from('A')),
+    () => removeXattr(fd, 'user.a'),
+    () => setTimes(fd, '0.000000000'),
+  ])
+    assert.throws(call, { code: 'EBADF', path: `/proc/self/fd/${fd}` });
 });
 
 test('attributes are set, listed, read and removed', () => {

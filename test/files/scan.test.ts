@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -355,4 +357,41 @@ test('a wide tree is walked with as many descriptors as it is deep', async () =>
   for await (const _ of scan({ root: folder.path, watchlists: everything(['/etc']), maxFileSizeBytes: 99 }))
     most = Math.max(most, readdirSync('/proc/self/fd').length);
   assert.equal(most - before, 4);
+});
+
+test('a tree of 500 levels is walked to its end', async () => {
+  using folder = temporaryFolder();
+  const deep = `etc/${'d/'.repeat(500)}`;
+  fill(folder.path, [`${deep}a`]);
+  const before = readdirSync('/proc/self/fd').length;
+  const found = await scanned(folder.path);
+  assert.equal(found.length, 502);
+  assert.equal(found.at(-1)?.path, `/${deep}a`);
+  assert.ok(found.every(({ observation }) => observation.kind === 'entry'));
+  assert.equal(readdirSync('/proc/self/fd').length, before);
+});
+
+test('a path that is too long for the system fails by itself, the longest name does not', async () => {
+  using folder = temporaryFolder();
+  const long = 'n'.repeat(255);
+  fill(folder.path, [`etc/${long}`, 'etc/z']);
+  let fd = openSync(folder.at('etc'), 'r');
+  for (let level = 0; level < 20; level += 1) {
+    const child = `/proc/self/fd/${fd}/${'m'.repeat(250)}`;
+    mkdirSync(child);
+    const below = openSync(child, 'r');
+    closeSync(fd);
+    fd = below;
+  }
+  closeSync(fd);
+  const found = await scanned(folder.path);
+  // Node cannot remove what no path tells.
+  run('rm', '-r', folder.at('etc'));
+  assert.deepEqual(paths(found).slice(-2), [`/etc/${long}`, '/etc/z']);
+  const failed = found.filter(({ observation }) => observation.kind === 'failed');
+  assert.equal(failed.length, 1);
+  assert.deepEqual(failureOf(failed[0]?.observation), {
+    reason: 'bad-path',
+    detail: 'expected a path within the limits of the system, found path-too-long',
+  });
 });

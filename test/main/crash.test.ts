@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually } from '../world/eventually.ts';
 import { Pair } from '../world/pair.ts';
-import { killQuietly } from '../world/sshd.ts';
 import { differences, leftovers } from '../world/tree.ts';
 
 const changes = 2000;
@@ -65,7 +64,7 @@ describe('kill -9 in the middle of a burst', () => {
       const before = pushed(daemon.log());
       burst(pair.root('active'), `round ${round}`);
       await eventually('some changes were pushed', () => pushed(daemon.log()) > before + 100);
-      for (const pid of pair.receivers()) killQuietly(pid);
+      pair.killReceivers();
       assert.deepEqual(torn(pair.root('passive')), [], 'each file is the old one or the new one, whole');
     }
     const flushed = await pair.flush();
@@ -79,10 +78,10 @@ describe('kill -9 in the middle of a burst', () => {
     burst(pair.root('active'), 'first');
     const daemon = await pair.startActive();
     assert.equal((await pair.flush()).code, 0);
-    await pair.sshd.stop();
+    await pair.sshd.pause();
     await eventually('the daemon noticed', () => daemon.log().includes('disconnected'));
     writeFileSync(pair.at('active', 'etc/while-down'), 'x');
-    await pair.sshd.start();
+    await pair.sshd.restart();
     assert.equal((await pair.flush()).code, 0);
     assert.equal(differences(pair.root('active'), pair.root('passive')), '');
   });

@@ -4,8 +4,10 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { signal } from '../rig/processes.ts';
+import { type Sshd, startSshd } from '../rig/sshd.ts';
 import { eventually } from './eventually.ts';
-import { type Sshd, startSshd } from './sshd.ts';
+
 import { temporaryFolder } from './tree.ts';
 
 const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -192,9 +194,9 @@ export class Pair {
     if (daemon.process.exitCode !== null) throw new Error(`the daemon ended: ${daemon.log()}`);
   }
 
-  /** Process ids of the receivers that run now. */
-  receivers(): number[] {
-    return this.sshd.sessions();
+  /** Ends the receivers that run now with -9, as a crash of the passive's program would. */
+  killReceivers(): void {
+    for (const receiver of this.sshd.sessions().commands) signal(receiver, 'SIGKILL');
   }
 
   async flush(): Promise<Ran> {

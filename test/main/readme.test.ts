@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { loadConfig } from '../../src/config/load.ts';
+import { exitCodes } from '../../src/core/failure.ts';
+import { mainFile, Pair } from '../world/pair.ts';
+import { temporaryFolder, write } from '../world/tree.ts';
+
+const checkout = dirname(dirname(dirname(mainFile)));
+const readme = readFileSync(join(checkout, 'README.md'), 'utf8');
+
+/** Fenced blocks of one language, without the indent they have in a list. */
+function blocks(language: string): string[] {
+  const found = readme.matchAll(new RegExp(`^( *)\`\`\`${language}\\n(.*?)^\\1\`\`\`$`, 'gms'));
+  return [...found].map(([, indent = '', text = '']) => text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''));
+}
+
+/** The words of every line that calls the program. */
+const commandLines = blocks('sh')
+  .flatMap((block) => block.split('\n'))
+  .filter((line) => line.startsWith('bm-confsync '))
+  .map((line) =>
+    line
+      .replace(/ +#.*$/, '')
+      .trim()
+      .split(/ +/)
+      .slice(1),
+  );
+
+describe('README.md', () => {
+  it('leads with the two commands, which package.json has', () => {
+    const [first = ''] = blocks('sh');
+    const scripts = first
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.replace(/ +#.*$/, ''));
+    assert.deepEqual(scripts, ['npm run demo', 'npm test']);
+    const { scripts: known } = packageJson();
+    for (const script of readme.matchAll(/npm run ([a-z]+)/g)) assert.ok(known[script[1] ?? ''], script[0]);
+  });
+
+  it('names every dependency in a table', () => {
+    const { dependencies, devDependencies } = packageJson();
+    for (const name of Object.keys({ ...dependencies, ...devDependencies }))
+      assert.match(readme, new RegExp(`^\\|[^|]*\`${name}\`[^|]*\\| .+ \\|$`, 'm'), name);
+  });
+
+  it('shows the exit codes that the program has', () => {
+    const [, section = ''] = readme.split(/^## Exit codes$/m);
+    const [table = ''] = section.split(/^## /m);
+    const codes = [...table.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code));
+    assert.deepEqual(codes, Object.values(exitCodes));
+  });
+
+  it('has a place for the benchmarks', () => {
+    assert.match(readme, /^<!-- bench:start -->\n(?:.*\n)*?<!-- bench:end -->$/m);
+  });
+
+  it('shows a wrapper that runs the program', () => {
+    const wrapper = /<<'END'\n(.*?)^END$/ms.exec(blocks('sh').join('\n'))?.[1] ?? '';
+    const script = wrapper.replaceAll('/opt/bm-confsync', checkout);
+    const out = execFileSync('sh', ['-s', '--', '--version'], { input: script, encoding: 'utf8' });
+    assert.equal(out, `${packageJson().version}\n`);
+  });
+
+  it('links to files that are there', () => {
+    for (const [, file = ''] of readme.matchAll(/\b((?:systemd|watchlists)\/[\w-]+\.\w+)/g))
+      assert.ok(readFileSync(join(checkout, file)).length > 0, file);
+  });
+});
+
+describe('the configuration in README.md', () => {
+  let folder: string;
+  before(() => {
+    folder = temporaryFolder('readme');
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const load = (text: string) => {
+    const file = join(folder, 'config.yml');
+    writeFileSync(file, text);
+    return loadConfig(file);
+  };
+
+  it('loads', () => {
+    const [sample = ''] = blocks('yaml');
+    const config = load(sample);
+    assert.equal(config.node, 'mail1');
+    assert.deepEqual(
+      config.peers.map(({ name, host, user, port }) => ({ name, host, user, port })),
+      [{ name: 'mail2', host: '192.0.2.12', user: 'root', port: 22 }],
+    );
+  });
+
+  it('has the defaults that the table shows', () => {
+    const { limits, versions, reconcileMinutes, settle, conflict, role, root, state, runtime } =
+      load('node: a\n');
+    const row = (key: string): string => {
+      const found = readme.split('\n').find((line) => line.startsWith(`| \`${key}\` |`));
+      return found?.split('|')[2]?.replaceAll('`', '').trim() ?? '';
+    };
+    const mebibytes = (bytes: number): string => `${bytes / 1024 ** 2}MiB`;
+    const { paths, percent } = limits.massDeletion;
+    const shown: Readonly<Record<string, string>> = {
+      root,
+      state,
+      runtime,
+      conflict,
+      role: `{ source: ${role.source} }`,
+      'limits.maxFileSize': mebibytes(limits.maxFileSizeBytes),
+      'limits.minFreeDisk': mebibytes(limits.minFreeDiskBytes),
+      'limits.massDeletion': `{ paths: ${paths}, percent: ${percent} }`,
+      reconcileMinutes: String(reconcileMinutes),
+      'settle.deleteHoldMs': String(settle.deleteHoldMs),
+      'settle.maxWaitMs': String(settle.maxWaitMs),
+      versions: `{ count: ${versions.count}, days: ${versions.days}, totalSize: ${versions.totalSizeBytes / 1024 ** 3}GiB }`,
+    };
+    for (const [key, value] of Object.entries(shown)) assert.equal(row(key), value, key);
+  });
+});
+
+describe('the command lines in README.md', () => {
+  let pair: Pair;
+  before(async () => {
+    pair = await Pair.open({ include: ['/etc/**'], exclude: ['/etc/hostname'] });
+    write(pair.root('active'), { 'etc/postfix/main.cf': 'a\n' });
+    await pair.startActive();
+  });
+  after(() => pair[Symbol.asyncDispose]());
+
+  it('are there', () => assert.ok(commandLines.length > 15, String(commandLines.length)));
+
+  const distinct = [...new Map(commandLines.map((words) => [words.join(' '), words])).values()];
+  for (const words of distinct) {
+    it(`runs: ${words.join(' ')}`, async () => {
+      const ran = await pair.run(words.includes('mail2') ? 'passive' : 'active', words);
+      const expected = words.includes('/etc/hostname') || words.includes('--dry-run') ? [0, 1] : [0];
+      assert.ok(expected.includes(ran.code), `exit ${ran.code}: ${ran.stdout}${ran.stderr}`);
+      assert.equal(ran.stderr, '');
+    });
+  }
+});
+
+type Package = {
+  version: string;
+  scripts: Record<string, string>;
+  dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
+};
+
+function packageJson(): Package {
+  return JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as Package;
+}
