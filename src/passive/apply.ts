@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, statfsSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { admitPush } from '../core/admit.ts';
 import { type Entry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
@@ -23,6 +23,7 @@ import {
 import type { AckResult, PushMessage } from '../wire/message.ts';
 import { syncDirectories, syncFiles } from './durable.ts';
 import { answer, failureOf, type Operation, refused, tooMuch } from './operation.ts';
+import { lackOfSpace } from './space.ts';
 import { type KeepVersion, removeTemporary, Swapper } from './swap.ts';
 
 /** What the applier needs of the rest of the node. */
@@ -190,7 +191,7 @@ export class Applier {
         ? this.#staged(push, replaces, staged.value, parent)
         : answer(push, refused(staged.failure));
     }
-    const lack = this.#lackOfSpace(parent.fd, put.size);
+    const lack = lackOfSpace(parent.fd, put.size, this.#options.minFreeDiskBytes);
     if (lack !== undefined) return answer(push, refused(lack));
     if (push.content === 'local') return this.#stageLocal(push, replaces, parent);
     if (push.content === 'none')
@@ -273,14 +274,6 @@ export class Applier {
     const staged = stageDirectory(parent, nameOf(push.path), push.put, this.#options.nonce());
     if (!staged.ok) return answer(push, refused(staged.failure));
     return answer(push, this.#place(this.#staged(push, replaces, staged.value, parent), undefined));
-  }
-
-  #lackOfSpace(fd: number, size: number): PathFailure | undefined {
-    const stats = statfsSync(`/proc/self/fd/${fd}`);
-    const free = stats.bavail * stats.bsize;
-    if (free - size >= this.#options.minFreeDiskBytes) return undefined;
-    const detail = `expected ${this.#options.minFreeDiskBytes} bytes to stay free (limits.minFreeDisk), found ${free} free for ${size} more`;
-    return { reason: 'low-disk', detail };
   }
 
   #syncContent(batch: readonly Operation[]): void {

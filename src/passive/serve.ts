@@ -11,6 +11,7 @@ import {
   protocolVersion,
 } from '../wire/message.ts';
 import { Applier } from './apply.ts';
+import { refusalOf } from './greeting.ts';
 import { Inspector } from './inspect.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
 import { type Operation, shortened } from './operation.ts';
@@ -81,7 +82,8 @@ class Session {
     if (first === undefined || first.message.t !== 'hello')
       return this.#refuse('io', `expected hello first, found ${first?.message.t ?? 'nothing'}`);
     const hello = first.message;
-    const refusal = this.#refusal(hello);
+    const refusal = refusalOf(this.#node, hello);
+    if (refusal === undefined && hello.purpose === 'replicate') this.#node.learnEpoch(hello.epoch);
     if (refusal !== undefined) return this.#refuse(refusal.reason, refusal.detail);
     const right = hello.purpose === 'replicate' ? await this.#takeRight(hello) : undefined;
     if (hello.purpose === 'replicate' && right === undefined) {
@@ -90,33 +92,6 @@ class Session {
     this.#serving = new Serving(this.#node, this.#connection, hello, right);
     this.#welcome();
     this.#serving.handle(this.#early.splice(0));
-  }
-
-  #refusal(hello: Hello): { reason: Reason; detail: string } | undefined {
-    if (hello.protocol !== protocolVersion) {
-      return {
-        reason: 'io',
-        detail: `expected protocol ${protocolVersion}, found ${hello.protocol}; install the same version on both nodes`,
-      };
-    }
-    if (hello.node === this.#node.name) {
-      return {
-        reason: 'io',
-        detail: `both nodes call themselves ${hello.node}; give each its own name in its configuration`,
-      };
-    }
-    // An inspection changes nothing: verify works whatever the seats and the switch say.
-    if (hello.purpose === 'inspect') return undefined;
-    const refusal = admitSender(this.#node.seat(), this.#node.haSwitch(), hello.epoch);
-    if (refusal === undefined) this.#node.learnEpoch(hello.epoch);
-    return refusal === undefined ? undefined : { reason: refusal, detail: this.#explain(refusal) };
-  }
-
-  #explain(reason: Reason): string {
-    const seat = this.#node.seat();
-    const setting = this.#node.haSwitch();
-    if (setting.state === 'disabled') return `HA is disabled on ${this.#node.name}: ${setting.reason}`;
-    return `${reason}: ${this.#node.name} is ${seat.role} and holds epoch ${seat.epoch}`;
   }
 
   async #takeRight(hello: Hello): Promise<{ release(): void } | undefined> {

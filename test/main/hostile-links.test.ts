@@ -151,12 +151,12 @@ describe('a directory of the passive that is a link out of the tree', () => {
     try {
       await eventually('the attacker is at work', () => said.includes('swapping'));
       for (let round = 0; performance.now() < started + attackMs; round += 1) {
-        const logged = daemon.log().length;
         for (let n = 0; n < 20; n += 1) {
           writeFileSync(pair.at('active', `/etc/d/f${n}`), `${round} ${n}`);
           writeFileSync(pair.at('active', `/etc/d/e/g${n}`), `${round} ${n}`.repeat(80_000));
         }
-        await eventually('something is answered', () => daemon.log().length > logged);
+        // Whether all of it got through does not matter here.
+        await pair.run('active', ['flush', '--timeout', '1s']);
         assert.deepEqual(readdirSync(outside), []);
       }
     } finally {
