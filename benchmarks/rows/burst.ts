@@ -52,7 +52,7 @@ export const burst: Row = {
   name: 'burst',
   title: ({ changed, files }) =>
     `${changed} files of ${files} replaced at once: until all are seen on the passive node`,
-  repeat: 5,
+  repeat: 4,
   peers: [bare, confsync, rsync, lsyncdNow, lsyncdSoon],
   open: (peer, size) => openSeries(size, (made) => build(peer, made, size)),
 };

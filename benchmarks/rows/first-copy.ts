@@ -26,7 +26,7 @@ export const firstCopy: Row = {
   name: 'first-copy',
   title: ({ files, bytes }) =>
     `First copy of ${files} files, ${Math.round(bytes / 1e6)} MB, to an empty node`,
-  repeat: 5,
+  repeat: 4,
   peers: [confsync, rsync, lsyncdNow],
   open: (peer, size) => openSeries(size, async (made) => build(peer, made, size)),
 };

@@ -55,7 +55,7 @@ export const latencyReplace: Row = {
   name: 'latency-replace',
   title: ({ files }) =>
     `One file replaced (rename) in a tree of ${files}: until it is seen on the passive node`,
-  repeat: 100,
+  repeat: 60,
   peers,
   open: (peer, size) => openSeries(size, (made) => build(peer, made, replace)),
 };
@@ -64,7 +64,7 @@ export const latencyInPlace: Row = {
   name: 'latency-in-place',
   title: ({ files }) =>
     `One file written in place in a tree of ${files}: until it is seen on the passive node`,
-  repeat: 100,
+  repeat: 60,
   peers,
   open: (peer, size) => openSeries(size, (made) => build(peer, made, rewrite)),
 };

@@ -37,7 +37,7 @@ async function build(peer: Peer, { pair, paths }: Made): Promise<Pick<Series, 's
 export const verify: Row = {
   name: 'verify',
   title: ({ files, bytes }) => `Verify of ${files} files, ${Math.round(bytes / 1e6)} MB, nothing changed`,
-  repeat: 5,
+  repeat: 4,
   peers: [confsync, confsyncFull, rsync],
   open: (peer, size) => openSeries(size, (made) => build(peer, made)),
 };

@@ -15,7 +15,8 @@ async function main(): Promise<void> {
       process.exitCode = exitCodes[error.exit];
       return;
     }
-    process.stderr.write(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    process.stderr.write(`bug: ${stack.split('\n').map(printable).join('\n')}\n`);
     process.stderr.write(
       'hint:  this is a mistake in bm-confsync itself; please report it with the lines above\n',
     );

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { leftovers, temporaryFolder, write } from '../world/tree.ts';
+import { leftovers, write } from '../world/tree.ts';
 import { fileOf, Passive } from './hostile-wire-rig.ts';
 
 describe('a push of a path that is not for this node', () => {
@@ -226,7 +226,7 @@ describe('what a push carries', () => {
 
   it('replaces a link itself and never what it leads to', async () => {
     await using passive = await Passive.open();
-    const outside = temporaryFolder('outside');
+    const outside = join(passive.root, 'outside');
     write(outside, { victim: 'precious' });
     symlinkSync(join(outside, 'victim'), join(passive.root, 'etc', 'x'));
     const sender = await passive.session();

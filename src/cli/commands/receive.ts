@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Exit } from '../../core/failure.ts';
+import { printable } from '../../core/path.ts';
 import { openLog } from '../../log/log.ts';
 import { placingRight } from '../../passive/placing.ts';
 import { serve } from '../../passive/serve.ts';
@@ -14,7 +15,11 @@ export async function receive(options: { config: string }): Promise<Exit> {
   const stream = duplexOf(process.stdin, process.stdout);
   // A newer session of the same peer takes over: this one must place nothing more.
   process.once('SIGTERM', () => stream.destroy(new Error('superseded by a newer session')));
-  await serve(composePassive(node, placingRight(join(node.config.state, 'placing.lock'))), stream);
+  const passive = composePassive(node, placingRight(join(node.config.state, 'placing.lock')));
+  // The sender shows this beside its own end of the story.
+  await serve(passive, stream, ({ kind, detail }) => {
+    if (kind === 'broken') process.stderr.write(`the session broke: ${printable(detail)}\n`);
+  });
   node.database.close();
   return 'done';
 }
