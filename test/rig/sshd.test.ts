@@ -43,10 +43,21 @@ test('the unrestricted key is there only when asked for, and runs anything', asy
   assert.equal(restricted.unrestrictedIdentityFile, undefined);
 });
 
+/** A process shows no environment while the kernel replaces its program: waits until `exec cat` is through. */
+async function becomesCat(sshd: Sshd): Promise<void> {
+  await eventually(() => {
+    assert.deepEqual(
+      sshd.sessions().commands.map(({ name }) => name),
+      ['cat'],
+    );
+  });
+}
+
 test('dropping sessions ends the link and the command sees the end of its input', async () => {
   await using sshd = await startSshd({ forcedCommand: 'echo ready; exec cat' });
   const client = spawn('ssh', sshArgs(sshd, sshd.identityFile), { stdio: ['pipe', 'pipe', 'ignore'] });
   await once(client.stdout, 'data');
+  await becomesCat(sshd);
   const { sshd: servers, commands } = sshd.sessions();
   assert.ok(servers.length > 0);
   assert.equal(commands.length, 1);
@@ -64,6 +75,7 @@ test('a paused session answers only when resumed', async () => {
   client.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     answered += chunk;
   });
+  await becomesCat(sshd);
   sshd.pauseSessions();
   client.stdin.write('hello');
   // Another session shows that time has passed, and that only the old ones are paused.
