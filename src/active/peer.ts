@@ -51,7 +51,6 @@ export class Peer {
   #session: Session | undefined;
   #reconciling: Promise<ReconcileReport | undefined> = Promise.resolve(undefined);
   #loop: Promise<void> = Promise.resolve();
-  #wake = new AbortController();
   #changed: (() => void)[] = [];
 
   constructor(options: PeerOptions) {
@@ -80,14 +79,8 @@ export class Peer {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#wake.abort();
     this.#session?.close();
     await this.#loop;
-  }
-
-  /** Ends a pause between two attempts to connect. */
-  wake(): void {
-    this.#wake.abort();
   }
 
   /** Resolves when the state has changed, or the signal fired. */
@@ -198,8 +191,7 @@ export class Peer {
   }
 
   async #rest(ms: number): Promise<void> {
-    this.#wake = new AbortController();
-    const signal = AbortSignal.any([this.#stopping.signal, this.#wake.signal]);
+    const { signal } = this.#stopping;
     await pause(ms, undefined, { signal }).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });

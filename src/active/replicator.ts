@@ -30,7 +30,6 @@ export type ReplicatorOptions = {
   readonly onRetry: (path: ReplicaPath, attempt: number) => void;
   /** The peer refuses this node as a sender. */
   readonly onRefused: (reason: Reason, detail: string, epoch: number) => void;
-  readonly onHalt: (halt: Halt) => void;
 };
 
 /** Pushes that are on their way at once. Small files: what counts is that the pipe never runs dry. */
@@ -168,7 +167,6 @@ export class Replicator {
     if (this.#halt !== undefined) return;
     this.#halt = halt;
     this.#options.log({ kind: 'halted', reason: halt.reason, detail: halt.detail });
-    this.#options.onHalt(halt);
   }
 
   resume(): void {

@@ -90,11 +90,6 @@ export class Session {
     return this.#connection.open;
   }
 
-  /** Pushes that were sent and not answered yet. */
-  get inFlight(): number {
-    return this.#pushes.size;
-  }
-
   close(): void {
     this.#connection.close();
   }

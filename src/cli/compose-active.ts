@@ -49,7 +49,6 @@ export function composeActive(
       onUnstable: (path) => engine.unstable(path),
       onRetry: (path, attempt) => engine.retry(path, attempt),
       onRefused: (reason, _detail, epoch) => options.onRefused?.(peer.name, reason, epoch),
-      onHalt: () => undefined,
     });
     return new Peer({
       node: config.node,

@@ -11,7 +11,7 @@ import { openWatcher, type Watcher } from '../watch/watcher.ts';
 import { type ActiveNode, composeActive, openTree } from './compose-active.ts';
 import { sweepLeftovers } from './compose-passive.ts';
 import type { Node } from './node.ts';
-import type { Status } from './status.ts';
+import { aboutNode, type Status } from './status.ts';
 
 const path = z.string().transform((raw, context): ReplicaPath => {
   const parsed = parseReplicaPath(raw);
@@ -128,19 +128,11 @@ export class Daemon {
   }
 
   status(): Status {
-    const { config, conflicts, watchlists } = this.#node;
-    const seat = this.#node.seat();
+    const { conflicts, watchlists } = this.#node;
     const now = Date.now();
-    const ha = this.#node.haSwitch();
     const active = this.#active;
     return {
-      node: config.node,
-      role: seat.role,
-      epoch: seat.epoch,
-      ha:
-        ha.state === 'enabled'
-          ? { state: 'enabled', reason: null, since: null }
-          : { state: 'disabled', reason: ha.reason, since: ha.since },
+      ...aboutNode(this.#node),
       daemon: true,
       peers: (active?.peers ?? []).map((peer) => this.#peerStatus(peer, active?.engine.dirty ?? 0, now)),
       conflicts: conflicts.count(),

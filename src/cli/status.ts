@@ -1,5 +1,19 @@
 import type { Reason } from '../core/failure.ts';
 import type { Role } from '../core/seat.ts';
+import type { Node } from './node.ts';
+
+/** What a node says of itself, with or without its daemon. */
+export function aboutNode(node: Node): Pick<Status, 'node' | 'role' | 'epoch' | 'ha'> {
+  const { role, epoch } = node.seat();
+  const ha = node.haSwitch();
+  const off = ha.state === 'disabled' ? ha : { reason: null, since: null };
+  return {
+    node: node.config.node,
+    role,
+    epoch,
+    ha: { state: ha.state, reason: off.reason, since: off.since },
+  };
+}
 
 type Trouble = { readonly path: string; readonly reason: Reason; readonly detail: string };
 

@@ -5,7 +5,7 @@ import { openLog } from '../../log/log.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode } from '../node.ts';
 import { count, durationText, paint } from '../render.ts';
-import type { Status } from '../status.ts';
+import { aboutNode, type Status } from '../status.ts';
 
 /** Prints how this node is. Exit `halted` when halted; `drift` when something waits for a person. */
 export async function status(options: { config: string; json: boolean }, io: Io): Promise<Exit> {
@@ -21,16 +21,8 @@ export async function status(options: { config: string; json: boolean }, io: Io)
 
 /** What is known when nobody answers: what is written down. */
 function withoutDaemon(node: Node): Status {
-  const seat = node.seat();
-  const ha = node.haSwitch();
   return {
-    node: node.config.node,
-    role: seat.role,
-    epoch: seat.epoch,
-    ha:
-      ha.state === 'enabled'
-        ? { state: 'enabled', reason: null, since: null }
-        : { state: 'disabled', reason: ha.reason, since: ha.since },
+    ...aboutNode(node),
     daemon: false,
     peers: node.config.peers.map(({ name }) => ({
       name,
