@@ -1,6 +1,7 @@
-import type { Entry } from '../core/entry.ts';
+import { absent, type Entry, entryKey, identicalEntry } from '../core/entry.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
+import { Unacked } from './unacked.ts';
 
 /** What both nodes last knew to be the same. `record` is buffered until `commit`. */
 export type AgreedEntries = {
@@ -16,4 +17,77 @@ export type FoundConflict = {
   readonly kind: ConflictKind;
   readonly active: Entry;
   readonly passive: Entry;
+  /** What both last knew to be the same; not there where they never did. */
+  readonly agreed?: Entry;
 };
+
+/** The ledger of one peer as the sender uses it: what was agreed, and what is on its way without an ack. */
+export class Agreements {
+  readonly unacked = new Unacked();
+  readonly #ledger: AgreedEntries;
+  /** Conflicts that the peer knows of since this session began, by path. */
+  readonly #conflicts = new Map<ReplicaPath, string>();
+  #commitPlanned = false;
+
+  constructor(ledger: AgreedEntries) {
+    this.#ledger = ledger;
+  }
+
+  /** Whether an entry of this node is news for the peer. */
+  differs(path: ReplicaPath, entry: Entry): boolean {
+    return !identicalEntry(this.#ledger.get(path) ?? absent, entry);
+  }
+
+  /** Remembers that both nodes hold this. */
+  agree(path: ReplicaPath, entry: Entry): void {
+    const known = this.#ledger.get(path);
+    const news = known === undefined ? entry.kind !== 'absent' : !identicalEntry(known, entry);
+    if (news) this.#record(path, entry);
+  }
+
+  /** Whether what the peer holds came from here without an ack having come back: then it is agreed after all. */
+  takeOwn(path: ReplicaPath, passive: Entry): boolean {
+    const sent = this.unacked.take(path, passive);
+    if (sent !== undefined) this.#record(path, sent);
+    return sent !== undefined;
+  }
+
+  /** What the peer's answer to a push means; it knows of the conflict from here on. */
+  conflictOf(
+    path: ReplicaPath,
+    active: Entry,
+    answer: { readonly conflict: ConflictKind; readonly found: Entry },
+  ): FoundConflict {
+    this.#conflicts.set(path, conflictKey(active, answer.found));
+    const agreed = this.#ledger.get(path);
+    const known = agreed === undefined ? {} : { agreed };
+    return { path, kind: answer.conflict, active, passive: answer.found, ...known };
+  }
+
+  /** Whether the peer knows of exactly this conflict, so that it need not be offered again. */
+  isKnownConflict(path: ReplicaPath, active: Entry, passive: Entry): boolean {
+    return this.#conflicts.get(path) === conflictKey(active, passive);
+  }
+
+  /** A new session: the peer may have forgotten. */
+  begin(): void {
+    this.#conflicts.clear();
+  }
+
+  commit(): void {
+    this.#commitPlanned = false;
+    this.#ledger.commit();
+  }
+
+  /** Acks of one turn of the event loop are remembered in one transaction. */
+  #record(path: ReplicaPath, entry: Entry): void {
+    this.#ledger.record(path, entry);
+    if (this.#commitPlanned) return;
+    this.#commitPlanned = true;
+    setImmediate(() => this.commit());
+  }
+}
+
+function conflictKey(active: Entry, passive: Entry): string {
+  return `${entryKey(active)} ${entryKey(passive)}`;
+}

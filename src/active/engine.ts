@@ -293,7 +293,7 @@ export class Engine {
   }
 
   #differs(path: ReplicaPath, observation: Extract<Observation, { kind: 'entry' }>): boolean {
-    return this.#peers.some(({ replicator }) => replicator.differs(path, observation.entry));
+    return this.#peers.some(({ replicator }) => replicator.agreements.differs(path, observation.entry));
   }
 
   /** The reconcile that nothing depends on and everything may rely on. */
@@ -302,12 +302,12 @@ export class Engine {
     if (this.#stopped) return;
     const { reconcileMs, degradedWalkMs } = this.#options;
     const period = this.#degraded === undefined ? reconcileMs : Math.min(reconcileMs, degradedWalkMs);
+    // Peers do not wait for each other: a slow one delays nobody's next reconcile but its own.
     this.#interval = setTimeout(() => {
       const why = this.#degraded === undefined ? 'interval' : 'not everything can be watched';
-      void Promise.all(this.#peers.map((peer) => peer.reconcile(why))).then(() => {
-        this.#options.onIdle();
-        this.#planReconcile();
-      });
+      for (const peer of this.#peers)
+        if (!peer.reconciling) void peer.reconcile(why).then(() => this.#options.onIdle());
+      this.#planReconcile();
     }, period);
   }
 

@@ -14,11 +14,40 @@ export async function pushEntry(session: Session, tree: Tree, push: Push): Promi
   if (outcome.kind === 'refused' && retryOf[outcome.reason] === 'with-content') {
     outcome = await send(session, tree, push, absent);
   }
-  const orphan = outcome.kind === 'refused' && outcome.reason === 'parent-missing';
-  if (orphan && (await pushParents(session, tree, push.path))) {
+  if (isOrphan(outcome) && (await pushParents(session, tree, push.path))) {
     outcome = await send(session, tree, push, absent);
   }
   return outcome;
+}
+
+let sets = 0;
+
+/**
+ * Sends pushes that are placed together or not at all, each with its whole content. The outcomes are in their
+ * order; `changed` for all where one of the files is no longer what its push says.
+ */
+export async function pushSet(session: Session, tree: Tree, pushes: readonly Push[]): Promise<PushOutcome[]> {
+  let outcomes = await sendSet(session, tree, pushes);
+  const orphans = pushes.filter((_, index) => isOrphan(outcomes[index]));
+  if (orphans.length === 0) return outcomes;
+  let made = false;
+  for (const { path } of orphans) made = (await pushParents(session, tree, path)) || made;
+  if (made) outcomes = await sendSet(session, tree, pushes);
+  return outcomes;
+}
+
+async function sendSet(session: Session, tree: Tree, pushes: readonly Push[]): Promise<PushOutcome[]> {
+  const contents = pushes.map((push) => tree.content(push.path, absent, push.put));
+  if (contents.includes(undefined)) return pushes.map(() => ({ kind: 'changed' }));
+  sets += 1;
+  const set = { id: sets, of: pushes.length };
+  return Promise.all(
+    pushes.map((push, index) => session.push(push, contents[index] ?? { kind: 'none' }, set)),
+  );
+}
+
+function isOrphan(outcome: PushOutcome | undefined): boolean {
+  return outcome?.kind === 'refused' && outcome.reason === 'parent-missing';
 }
 
 /** `known`: what the peer is taken to hold, so that its content need not travel. */

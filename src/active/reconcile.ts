@@ -1,13 +1,14 @@
+import { sameEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { reconcile as decide } from '../core/plan.ts';
 import { isEmptiedRoot } from '../core/safety.ts';
 import type { Manifest } from '../files/manifest.ts';
 import { inChunks } from '../wire/chunks.ts';
-import type { FoundConflict } from './agreement.ts';
 import { compare, type Difference } from './compare.ts';
+import { look } from './questions.ts';
 import type { Replicator } from './replicator.ts';
-import type { Session } from './session.ts';
+import type { PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
 
 export type ReconcileOptions = {
@@ -18,7 +19,8 @@ export type ReconcileOptions = {
   readonly why: string;
   readonly log: Log;
   readonly now: () => number;
-  readonly onConflict: (conflict: FoundConflict) => void;
+  /** Paths whose conflict with this peer waits. */
+  readonly inConflict: () => readonly ReplicaPath[];
   /** Deletions were allowed by a person: the mass-deletion guard lets them pass. */
   readonly allowDeletes: boolean;
 };
@@ -30,7 +32,12 @@ export type ReconcileReport = {
   readonly pushed: number;
   readonly conflicts: number;
   readonly durationMs: number;
+  /** Resolves when all that was sent is answered, with what became of it. */
+  readonly landed: Promise<Landed>;
 };
+
+/** Paths by what became of them; `held` are those that could not be sent or placed. */
+export type Landed = { readonly pushed: number; readonly conflicts: number; readonly held: number };
 
 /**
  * The full reconcile with one peer: both disks against the ledger, so that nothing depends on an event
@@ -39,6 +46,7 @@ export type ReconcileReport = {
 export async function reconcileWithPeer(options: ReconcileOptions): Promise<ReconcileReport | undefined> {
   const { session, replicator, tree, now } = options;
   const start = now();
+  const disputed = options.inConflict();
   replicator.reconsider();
   const manifest = await tree.manifest({ mtime: false, fresh: false });
   const emptied = emptiedRoot(options, manifest);
@@ -54,25 +62,44 @@ export async function reconcileWithPeer(options: ReconcileOptions): Promise<Reco
   const comparison = await compare(session, manifest, { fresh: false, mtime: false, includes });
   if (comparison === undefined) return undefined;
   const differing = new Set(comparison.differences.map(({ path }) => path));
-  const converged = rememberEqual(replicator, manifest, differing);
+  const equal = rememberEqual(replicator, manifest, differing);
   await tellAgreed(session, comparison.id, differing);
   const counts = await bringTogether(options, comparison.differences);
   if (counts === undefined) return undefined;
-  // Gone on both nodes: what is left of them is a row in the ledger.
-  for (const path of replicator.ledger.below('/' as ReplicaPath)) {
-    if (
-      !manifest.entries.has(path) &&
-      !differing.has(path) &&
-      !manifest.isUnknown(path) &&
-      !replicator.isBusy(path)
-    ) {
-      if (tree.observe(path).kind === 'entry' && includes(path)) replicator.agreed(path, { kind: 'absent' });
-    }
-  }
+  const gone = rememberGone(options, manifest, differing);
+  // A conflict that ended by itself: both nodes forget it by one exchange.
+  for (const path of disputed) if (!differing.has(path) && !replicator.isBusy(path)) replicator.offer(path);
   replicator.flushLedger();
-  const report = { checked: comparison.checked, converged, ...counts, durationMs: now() - start };
-  options.log({ kind: 'reconciled', peer: replicator.peer, why: options.why, ...report });
-  return report;
+  const { landed, ...planned } = counts;
+  const told = {
+    checked: comparison.checked,
+    converged: equal + gone,
+    ...planned,
+    durationMs: now() - start,
+  };
+  options.log({ kind: 'reconciled', peer: replicator.peer, why: options.why, ...told });
+  return { ...told, landed };
+}
+
+/** What is gone on both nodes: all that is left of it are rows. Answers how many paths that were. */
+function rememberGone(
+  { replicator, tree }: ReconcileOptions,
+  manifest: Manifest,
+  differing: ReadonlySet<ReplicaPath>,
+): number {
+  const isHandled = (path: ReplicaPath): boolean =>
+    manifest.entries.has(path) ||
+    differing.has(path) ||
+    manifest.isUnknown(path) ||
+    replicator.isBusy(path) ||
+    !tree.watchlists.includes(path);
+  let gone = 0;
+  for (const path of replicator.ledger.below('/' as ReplicaPath)) {
+    if (isHandled(path) || tree.observe(path).kind !== 'entry') continue;
+    replicator.agreed(path, { kind: 'absent' });
+    gone += 1;
+  }
+  return gone;
 }
 
 function emptiedRoot(options: ReconcileOptions, manifest: Manifest): ReplicaPath | undefined {
@@ -92,7 +119,8 @@ function rememberEqual(
   let converged = 0;
   for (const [path, entry] of manifest.entries) {
     if (differing.has(path) || replicator.isBusy(path)) continue;
-    if (replicator.ledger.get(path) === undefined) converged += 1;
+    const known = replicator.ledger.get(path);
+    if (known === undefined || !sameEntry(known, entry)) converged += 1;
     replicator.agreed(path, entry);
   }
   return converged;
@@ -110,51 +138,67 @@ async function tellAgreed(session: Session, id: number, differing: ReadonlySet<R
 async function bringTogether(
   options: ReconcileOptions,
   differences: readonly Difference[],
-): Promise<{ pushed: number; conflicts: number } | undefined> {
+): Promise<{ pushed: number; conflicts: number; landed: Promise<Landed> } | undefined> {
   const { replicator, now } = options;
   const puts: Difference[] = [];
   const deletions: Difference[] = [];
   const doubtful: Difference[] = [];
   for (const difference of differences) {
     if (replicator.isBusy(difference.path)) continue;
-    replicator.takeOwn(difference.path, difference.passive);
+    replicator.agreements.takeOwn(difference.path, difference.passive);
     const verdict = decide(replicator.ledger.get(difference.path), difference.active, difference.passive);
     if (verdict.kind === 'conflict') doubtful.push(difference);
     else if (difference.active.kind === 'absent') deletions.push(difference);
     else puts.push(difference);
   }
-  const conflicts = await confirmConflicts(options, doubtful);
+  const outcomes: Promise<PushOutcome>[] = [];
+  const awaited = (send: (onResult: (outcome: PushOutcome) => void) => void): void =>
+    void outcomes.push(new Promise(send));
+  const conflicts = await confirmConflicts(options, doubtful, awaited);
   if (conflicts === undefined) return undefined;
   // Children go before their parents when they are removed, and after them when they are made.
   const gone = deletions.map(({ path }) => path).reverse();
   replicator.deleted(gone, now(), { allow: options.allowDeletes });
-  for (const { path, passive } of deletions.reverse()) replicator.changedAgainst(path, passive);
-  for (const { path, passive } of puts) replicator.changedAgainst(path, passive);
-  return { pushed: puts.length + gone.length, conflicts };
+  for (const { path, passive } of [...deletions.reverse(), ...puts])
+    awaited((onResult) => replicator.changedAgainst(path, passive, onResult));
+  return { pushed: puts.length + gone.length, conflicts, landed: Promise.all(outcomes).then(count) };
+}
+
+function count(outcomes: readonly PushOutcome[]): Landed {
+  const of = (...kinds: PushOutcome['kind'][]): number =>
+    outcomes.filter(({ kind }) => kinds.includes(kind)).length;
+  return {
+    pushed: of('applied', 'already-there'),
+    conflicts: of('conflict'),
+    held: of('refused', 'lost', 'changed'),
+  };
 }
 
 /**
  * The manifests of the two nodes are not of one instant: a change that was pushed between them looks like
- * a conflict. So each is looked at once more on both nodes before it is called one.
+ * a conflict. So each is looked at once more on both nodes before it is called one. Then it is offered to the peer,
+ * whose admit comes to the same verdict, so that both nodes know of it.
  */
 async function confirmConflicts(
   options: ReconcileOptions,
   doubtful: readonly Difference[],
+  awaited: (send: (onResult: (outcome: PushOutcome) => void) => void) => void,
 ): Promise<number | undefined> {
   const { session, replicator, tree } = options;
   let confirmed = 0;
   for (const { rows } of inChunks(doubtful.map(({ path }) => path))) {
-    const passive = await session.look(rows);
+    const passive = await look(session, rows);
     if (passive === undefined) return undefined;
     tree.look(rows, (path, seen) => {
       const there = passive.get(path);
       if (seen.kind !== 'entry' || there === undefined || replicator.isBusy(path)) return;
       const verdict = decide(replicator.ledger.get(path), seen.entry, there);
       if (verdict.kind === 'agree') replicator.agreed(path, seen.entry);
-      if (verdict.kind === 'push') replicator.changedAgainst(path, there);
+      if (verdict.kind === 'push') awaited((onResult) => replicator.changedAgainst(path, there, onResult));
       if (verdict.kind !== 'conflict') return;
       confirmed += 1;
-      options.onConflict({ path, kind: verdict.conflict, active: seen.entry, passive: there });
+      if (!replicator.agreements.isKnownConflict(path, seen.entry, there))
+        awaited((onResult) => replicator.offer(path, onResult));
     });
   }
   return confirmed;

@@ -1,41 +1,26 @@
-import { absent, type Entry, identicalEntry } from '../core/entry.ts';
-import type { Log } from '../core/event.ts';
+import type { Entry } from '../core/entry.ts';
 import { type Reason, retryOf } from '../core/failure.ts';
 import { parentOf, type ReplicaPath } from '../core/path.ts';
-import { planPush } from '../core/plan.ts';
-import type { Halt, MassDeletionLimit } from '../core/safety.ts';
-import type { AgreedEntries, FoundConflict } from './agreement.ts';
+import type { Push } from '../core/plan.ts';
+import type { Halt } from '../core/safety.ts';
+import { type AgreedEntries, Agreements } from './agreement.ts';
+import { Awaited } from './awaited.ts';
 import { DeletionGuard } from './deletion-guard.ts';
+import { Gathering } from './gathering.ts';
 import { Lag } from './lag.ts';
 import { Lanes } from './lanes.ts';
-import { pushEntry } from './push.ts';
+import { Planner } from './planner.ts';
+import { pushEntry, pushSet } from './push.ts';
+import type { ReplicatorOptions } from './replicator-options.ts';
 import type { PushOutcome, Session } from './session.ts';
-import type { Tree } from './tree.ts';
 import { type PathTrouble, Troubles } from './troubles.ts';
-import { Unacked } from './unacked.ts';
-
-export type ReplicatorOptions = {
-  readonly peer: string;
-  readonly tree: Tree;
-  readonly ledger: AgreedEntries;
-  readonly massDeletion: MassDeletionLimit;
-  readonly log: Log;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  readonly onConflict: (conflict: FoundConflict) => void;
-  readonly onAgreed: (path: ReplicaPath) => void;
-  /** The path is being written: look at it again when it settles. */
-  readonly onUnstable: (path: ReplicaPath) => void;
-  /** Try the path again after a pause that grows with the number of attempts. */
-  readonly onRetry: (path: ReplicaPath, attempt: number) => void;
-  /** The peer refuses this node as a sender. */
-  readonly onRefused: (reason: Reason, detail: string, epoch: number) => void;
-};
 
 /** Pushes that are on their way at once. Small files: what counts is that the pipe never runs dry. */
 const pushesInFlight = 1024;
 /** From this attempt on a failure that may pass by itself is logged. */
 const worthTelling = 4;
+/** How long a group of files rests before it is sent, and how long that is waited for at most, milliseconds. */
+const groupRest = { restMs: 200, maxWaitMs: 2000 };
 
 /**
  * Brings one peer up to date, path by path: look at the disk, compare with the ledger, push, await the
@@ -44,23 +29,33 @@ const worthTelling = 4;
 export class Replicator {
   readonly #options: ReplicatorOptions;
   readonly #lanes: Lanes;
-  /** What the peer showed to hold, where that is not the agreed entry. Set by reconcile and resync. */
-  readonly #expected = new Map<ReplicaPath, Entry>();
-  readonly #unacked = new Unacked();
   readonly lag = new Lag();
   readonly #troubles = new Troubles();
   readonly #waiting = new Set<ReplicaPath>();
-  /** Directories that are gone and wait for what was below them to be removed first. */
-  readonly #emptying = new Set<ReplicaPath>();
-  readonly #pushedOnce = new Map<ReplicaPath, (result: PushOutcome) => void>();
+  readonly #awaited = new Awaited();
+  readonly #gathering: Gathering;
+  readonly agreements: Agreements;
+  readonly #planner: Planner;
   readonly #guard: DeletionGuard;
   #session: Session | undefined;
   #halt: Halt | undefined;
-  #commitPlanned = false;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    this.agreements = new Agreements(options.ledger);
+    this.#planner = new Planner({
+      tree: options.tree,
+      ledger: options.ledger,
+      isBusy: (path) => this.isBusy(path),
+      onUnstable: options.onUnstable,
+      onTrouble: (path, { reason, detail }) => this.#trouble(path, reason, detail),
+      onNothing: (path, entry) => {
+        this.agreed(path, entry);
+        this.#awaited.tell(path, { kind: 'already-there' });
+      },
+    });
     this.#guard = new DeletionGuard(options.massDeletion);
+    this.#gathering = new Gathering({ ...groupRest, onReady: (key) => this.#lanes.add(key) });
     this.#lanes = new Lanes({ concurrency: pushesInFlight, work: (path) => this.#work(path) });
   }
 
@@ -78,25 +73,16 @@ export class Replicator {
 
   /** Paths that changed and are not durable on the peer yet. */
   get pending(): number {
-    return this.#lanes.size + this.#waiting.size + this.#emptying.size;
+    return this.#lanes.size + this.#gathering.size + this.#waiting.size + this.#planner.emptying.size;
   }
 
   get troubles(): ReadonlyMap<ReplicaPath, PathTrouble> {
     return this.#troubles.all;
   }
 
-  /** Whether an entry of this node is news for the peer. */
-  differs(path: ReplicaPath, entry: Entry): boolean {
-    return !identicalEntry(this.#options.ledger.get(path) ?? absent, entry);
-  }
-
-  /** Whether what the peer holds came from here without an ack having come back: then it is agreed after all. */
-  takeOwn(path: ReplicaPath, passive: Entry): boolean {
-    const sent = this.#unacked.take(path, passive);
-    if (sent === undefined) return false;
-    this.#options.ledger.record(path, sent);
-    this.#planCommit();
-    return true;
+  /** Apply hooks that failed on the peer, by path. */
+  get hookFailures(): ReadonlyMap<ReplicaPath, readonly string[]> {
+    return this.#troubles.hookFailures;
   }
 
   /** The path that made trouble is gone, and the peer never had it. */
@@ -106,29 +92,42 @@ export class Replicator {
   }
 
   isBusy(path: ReplicaPath): boolean {
-    return this.#lanes.has(path) || this.#waiting.has(path) || this.#emptying.has(path);
+    const lane = this.#laneOf(path);
+    return (
+      this.#lanes.has(lane) ||
+      this.#gathering.has(lane) ||
+      this.#waiting.has(path) ||
+      this.#planner.emptying.has(path)
+    );
   }
 
   /** Starts to push over this session. What waited is left to the reconcile that follows. */
   attach(session: Session): void {
     this.#session = session;
+    this.agreements.begin();
     this.#waiting.clear();
-    this.#emptying.clear();
+    this.#planner.emptying.clear();
   }
 
   detach(): void {
     this.#session = undefined;
-    this.#expected.clear();
+    this.#planner.clear();
+    this.#gathering.clear();
+    this.#awaited.lose();
     this.flushLedger();
   }
 
   /** A full reconcile begins: what waited for its neighbours is decided anew. */
   reconsider(): void {
-    this.#emptying.clear();
+    this.#planner.emptying.clear();
   }
 
-  idle(): Promise<void> {
-    return this.#lanes.idle();
+  /** Resolves when nothing is on its way and nothing is about to be. */
+  async idle(): Promise<void> {
+    while (this.#gathering.size > 0 || this.#lanes.size > 0) {
+      await this.#gathering.idle();
+      await this.#lanes.idle();
+    }
   }
 
   /** Paths that are gone for good, children before parents; `held` more seem to be. The guard may halt instead. */
@@ -147,17 +146,29 @@ export class Replicator {
 
   /** Pushes with what the peer showed to hold as the expected entry. */
   changedAgainst(path: ReplicaPath, passive: Entry, onResult?: (result: PushOutcome) => void): void {
-    this.#expected.set(path, passive);
-    if (onResult !== undefined) this.#pushedOnce.set(path, onResult);
+    this.#planner.expect(path, passive);
+    this.#send(path, onResult);
+  }
+
+  /**
+   * Sends the path whether or not it changed here, since the peer holds something else: its admit decides what that is,
+   * and so both nodes record the same. With `passive` that is what the peer is expected to hold.
+   */
+  offer(path: ReplicaPath, onResult?: (result: PushOutcome) => void, passive?: Entry): void {
+    this.#planner.dispute(path);
+    if (passive !== undefined) this.#planner.expect(path, passive);
+    this.#send(path, onResult);
+  }
+
+  #send(path: ReplicaPath, onResult: ((result: PushOutcome) => void) | undefined): void {
+    this.#awaited.add(path, onResult);
     this.changed(path, this.#options.now());
+    if (this.#session === undefined || this.#halt !== undefined) this.#awaited.lose();
   }
 
   /** Both disks were seen to hold the same. */
   agreed(path: ReplicaPath, entry: Entry): void {
-    const known = this.#options.ledger.get(path);
-    if (known === undefined ? entry.kind !== 'absent' : !identicalEntry(known, entry))
-      this.#options.ledger.record(path, entry);
-    this.#planCommit();
+    this.agreements.agree(path, entry);
     this.#options.onAgreed(path);
     this.forgetTrouble(path);
   }
@@ -166,6 +177,8 @@ export class Replicator {
   stop(halt: Halt): void {
     if (this.#halt !== undefined) return;
     this.#halt = halt;
+    this.#awaited.lose();
+    this.#options.onProgress();
     this.#options.log({ kind: 'halted', reason: halt.reason, detail: halt.detail });
   }
 
@@ -173,71 +186,62 @@ export class Replicator {
     this.#halt = undefined;
     this.#guard.reset();
     this.#waiting.clear();
-    this.#emptying.clear();
+    this.#planner.emptying.clear();
   }
 
   /** A path that changed, first hinted at `since`. Parents that are new must come before their children. */
   changed(path: ReplicaPath, since: number): void {
     this.lag.began(path, since);
+    this.#options.onProgress();
     if (this.#session === undefined || this.#halt !== undefined) this.#waiting.add(path);
-    else this.#lanes.add(path);
+    else if (this.#options.groupOf(path) === undefined) this.#lanes.add(path);
+    else this.#gathering.add(this.#laneOf(path));
   }
 
-  async #work(path: ReplicaPath): Promise<void> {
+  /** The files of a group share one lane. */
+  #laneOf(path: ReplicaPath): ReplicaPath {
+    return this.#options.groupOf(path)?.[0] ?? path;
+  }
+
+  async #work(lane: ReplicaPath): Promise<void> {
     const session = this.#session;
-    if (session === undefined || this.#halt !== undefined) {
-      this.#waiting.add(path);
+    const paths = this.#options.groupOf(lane) ?? [lane];
+    if (session === undefined || this.#halt !== undefined || !this.#options.maySend()) {
+      for (const path of paths) this.#waiting.add(path);
+      this.#awaited.lose();
       return;
     }
     await session.writable();
-    const seen = this.#options.tree.observe(path);
-    if (seen.kind === 'unstable') return this.#options.onUnstable(path);
-    if (seen.kind === 'unsupported')
-      return this.#trouble(path, 'unsupported-type', `a ${seen.type} is not replicated`);
-    if (seen.kind === 'failed') return this.#trouble(path, seen.failure.reason, seen.failure.detail);
-    await this.#bring(session, path, seen.entry);
+    const planned = this.#planner.planAll(paths);
+    if (planned.length > 1)
+      return this.#settleAll(planned, await pushSet(session, this.#options.tree, planned));
+    const [push] = planned;
+    if (push !== undefined) this.#settleAll(planned, [await pushEntry(session, this.#options.tree, push)]);
   }
 
-  async #bring(session: Session, path: ReplicaPath, put: Entry): Promise<void> {
-    const expected = this.#expected.get(path);
-    const expect = expected ?? this.#options.ledger.get(path) ?? absent;
-    if (put.kind === 'absent' && expect.kind === 'directory' && this.#holdsMore(path)) {
-      this.#emptying.add(path);
-      return;
-    }
-    const plan = planPush(expect, put);
-    if (plan.kind === 'nothing') {
-      this.agreed(path, put);
-      return this.#finish(path, { kind: 'already-there' });
-    }
-    const outcome = await pushEntry(session, this.#options.tree, { path, expect: plan.expect, put });
-    this.#finish(path, outcome);
-    this.#onOutcome(path, put, outcome);
-  }
-
-  /** Whether what is below the directory is still on its way to be removed: it goes first. */
-  #holdsMore(path: ReplicaPath): boolean {
-    return this.#options.ledger.below(path).some((below) => below !== path && this.isBusy(below));
+  #settleAll(pushes: readonly Push[], outcomes: readonly PushOutcome[]): void {
+    pushes.forEach(({ path, put }, index) => {
+      const outcome = outcomes[index] ?? { kind: 'lost' };
+      this.#awaited.tell(path, outcome);
+      this.#onOutcome(path, put, outcome);
+    });
+    this.#options.onProgress();
   }
 
   #onOutcome(path: ReplicaPath, put: Entry, outcome: PushOutcome): void {
     switch (outcome.kind) {
       case 'applied':
       case 'already-there':
+        if (outcome.kind === 'applied') this.#noteHooks(path, outcome.hooks ?? []);
         return this.#onDurable(path, put, outcome.kind);
       case 'conflict':
-        if (this.takeOwn(path, outcome.found)) return this.changed(path, this.#options.now());
-        this.#expected.delete(path);
+        if (this.agreements.takeOwn(path, outcome.found)) return this.changed(path, this.#options.now());
+        this.#planner.settled(path);
         this.lag.dropped(path);
         this.#troubles.forget(path);
-        return this.#options.onConflict({
-          path,
-          kind: outcome.conflict,
-          active: put,
-          passive: outcome.found,
-        });
+        return this.#options.onConflict(this.agreements.conflictOf(path, put, outcome));
       case 'lost':
-        this.#unacked.lost(path, put);
+        this.agreements.unacked.lost(path, put);
         this.#waiting.add(path);
         return;
       case 'changed':
@@ -247,10 +251,16 @@ export class Replicator {
     }
   }
 
+  /** Hooks run after the file is in place, so it is agreed all the same. */
+  #noteHooks(path: ReplicaPath, failures: readonly string[]): void {
+    this.#troubles.noteHooks(path, failures);
+    for (const detail of failures) this.#options.log({ kind: 'hook-failed', peer: this.peer, path, detail });
+  }
+
   #onDurable(path: ReplicaPath, put: Entry, result: 'applied' | 'already-there'): void {
     const lagMs = this.lag.ended(path, this.#options.now());
-    this.#expected.delete(path);
-    this.#unacked.settle(path);
+    this.#planner.settled(path);
+    this.agreements.unacked.settle(path);
     this.agreed(path, put);
     this.#wakeNeighbours(path, put);
     this.#options.log({ kind: 'pushed', peer: this.peer, path, what: put.kind, result, lagMs });
@@ -261,7 +271,7 @@ export class Replicator {
     const parent = parentOf(path);
     const emptier =
       put.kind === 'absent' &&
-      (this.#emptying.delete(parent) || this.#troubles.get(parent)?.reason === 'not-empty');
+      (this.#planner.emptying.delete(parent) || this.#troubles.get(parent)?.reason === 'not-empty');
     if (emptier) this.changed(parent, this.#options.now());
     if (put.kind !== 'directory') return;
     for (const waiting of this.#troubles.waitingFor(path)) this.changed(waiting, this.#options.now());
@@ -287,27 +297,14 @@ export class Replicator {
   #trouble(path: ReplicaPath, reason: Reason, detail: string): void {
     const attempts = this.#troubles.note(path, reason, detail);
     this.lag.dropped(path);
-    this.#finish(path, { kind: 'refused', reason, detail, epoch: 0 });
+    this.#awaited.tell(path, { kind: 'refused', reason, detail, epoch: 0 });
+    this.#options.onProgress();
     // What passes by itself within a moment is nobody's concern.
     if (retryOf[reason] === 'soon' && attempts < worthTelling) return;
     this.#options.log({ kind: 'path-failed', peer: this.peer, path, reason, detail });
   }
 
-  #finish(path: ReplicaPath, outcome: PushOutcome): void {
-    const told = this.#pushedOnce.get(path);
-    this.#pushedOnce.delete(path);
-    told?.(outcome);
-  }
-
-  /** Acks of one turn of the event loop are remembered in one transaction. */
-  #planCommit(): void {
-    if (this.#commitPlanned) return;
-    this.#commitPlanned = true;
-    setImmediate(() => this.flushLedger());
-  }
-
   flushLedger(): void {
-    this.#commitPlanned = false;
-    this.#options.ledger.commit();
+    this.agreements.commit();
   }
 }

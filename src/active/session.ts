@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import type { Entry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
@@ -9,8 +8,10 @@ import {
   type AckResult,
   type FromActive,
   type FromPassive,
+  type PushMessage,
   parseFromPassive,
   protocolVersion,
+  type Standing,
   type Welcome,
 } from '../wire/message.ts';
 
@@ -21,26 +22,37 @@ export type Content =
   | { readonly kind: 'inline'; readonly bytes: Buffer }
   | { readonly kind: 'stream'; readonly chunks: () => Iterable<Buffer> };
 
+/** Pushes that are placed together or not at all. */
+export type PushSet = NonNullable<PushMessage['set']>;
+
 /** The answer to a push, or that none will come: the link is gone, or the file changed while it was sent. */
 export type PushOutcome = AckResult | { readonly kind: 'lost' } | { readonly kind: 'changed' };
 
 export type SessionOptions = {
   readonly stream: Duplex;
-  readonly purpose: 'replicate' | 'inspect';
+  readonly purpose: 'replicate' | 'inspect' | 'request';
   readonly node: string;
   readonly version: string;
   readonly seat: Seat;
   readonly watchlists: string;
+  /** Paths that somebody changed on the peer, as it tells them. */
+  readonly onEdited?: (paths: readonly ReplicaPath[]) => void;
   /** How long an answer may take when nothing else is heard either, milliseconds. */
   readonly answerDeadlineMs: number;
 };
 
 export type Opened =
-  | { readonly kind: 'open'; readonly session: Session; readonly welcome: Welcome }
+  /** `skewMs`: the peer's clock minus ours, as exact as the round trip is short. */
+  | {
+      readonly kind: 'open';
+      readonly session: Session;
+      readonly welcome: Welcome;
+      readonly skewMs: number;
+    }
   | { readonly kind: 'refused'; readonly reason: Reason; readonly detail: string; readonly epoch: number }
   | { readonly kind: 'ended'; readonly detail: string };
 
-type Answer = Exclude<FromPassive, { t: 'welcome' | 'refused' | 'ack' }>;
+export type Answer = Exclude<FromPassive, { t: 'welcome' | 'refused' | 'ack' | 'edited' | 'working' }>;
 type Waiting = { sentAt: number; onAnswer(answer: Answer, body: Buffer): void; onLost(): void };
 
 /** The sender's side of a session: pushes and questions, each with its answer. */
@@ -52,6 +64,7 @@ export class Session {
   readonly #questions = new Map<number, Waiting>();
   #greeting: ((opened: Opened) => void) | undefined;
   #nextId = 1;
+  readonly #openedAt = Date.now();
   #heardAt = performance.now();
   #watchdog: NodeJS.Timeout | undefined;
 
@@ -82,6 +95,7 @@ export class Session {
         epoch: options.seat.epoch,
         ha: 'enabled',
         watchlists: options.watchlists,
+        now: Date.now(),
       });
     });
   }
@@ -104,7 +118,7 @@ export class Session {
   }
 
   /** Sends one push. Never rejects. */
-  async push(push: Push, content: Content): Promise<PushOutcome> {
+  async push(push: Push, content: Content, set?: PushSet): Promise<PushOutcome> {
     if (!this.open) return { kind: 'lost' };
     const id = this.#nextId;
     this.#nextId += 1;
@@ -116,7 +130,14 @@ export class Session {
     this.#watch();
     const body = content.kind === 'inline' ? content.bytes : undefined;
     this.#connection.send(
-      { t: 'push', id, epoch: this.#options.seat.epoch, ...push, content: content.kind },
+      {
+        t: 'push',
+        id,
+        epoch: this.#options.seat.epoch,
+        ...push,
+        content: content.kind,
+        ...(set === undefined ? {} : { set }),
+      },
       body,
     );
     if (content.kind === 'stream' && !(await this.#sendChunks(id, content.chunks, waiting))) {
@@ -178,46 +199,9 @@ export class Session {
     return id;
   }
 
-  /** The entries of some paths on the peer, just read. Paths it could not look at are left out. */
-  async look(paths: readonly ReplicaPath[]): Promise<Map<ReplicaPath, Entry> | undefined> {
-    const found = new Map<ReplicaPath, Entry>();
-    if (paths.length === 0) return found;
-    const answered = await this.ask(
-      (id) => [{ t: 'look', id, paths: [...paths] }],
-      (answer) => {
-        if (answer.t === 'entries') for (const [path, entry] of answer.rows) found.set(path, entry);
-        return 'last';
-      },
-    );
-    return answered ? found : undefined;
-  }
-
-  /** The content of a file on the peer, at most `maxBytes` of it; undefined when there is none to be had. */
-  async fetch(path: ReplicaPath, maxBytes: number): Promise<Buffer | undefined> {
-    const parts: Buffer[] = [];
-    let bytes = 0;
-    let found = false;
-    const answered = await this.ask(
-      (id) => [{ t: 'fetch', id, path }],
-      (answer, body) => {
-        if (answer.t !== 'content' || !answer.found) return 'last';
-        found = true;
-        if (bytes < maxBytes) parts.push(Buffer.from(body.subarray(0, maxBytes - bytes)));
-        bytes += body.byteLength;
-        return answer.last ? 'last' : 'more';
-      },
-    );
-    return answered && found ? Buffer.concat(parts) : undefined;
-  }
-
-  /** One round trip, milliseconds; undefined when the link ended. */
-  async ping(): Promise<number | undefined> {
-    const start = performance.now();
-    const answered = await this.ask(
-      (id) => [{ t: 'ping', id }],
-      () => 'last',
-    );
-    return answered ? performance.now() - start : undefined;
+  /** Tells the peer how far behind it is. */
+  tell(standing: Standing): void {
+    this.#connection.send({ t: 'standing', ...standing });
   }
 
   #onMessages(messages: readonly Received<FromPassive>[]): void {
@@ -228,7 +212,12 @@ export class Session {
   #onMessage(message: FromPassive, body: Buffer): void {
     switch (message.t) {
       case 'welcome':
-        return this.#greeted({ kind: 'open', session: this, welcome: message });
+        return this.#greeted({
+          kind: 'open',
+          session: this,
+          welcome: message,
+          skewMs: Math.round(message.now - (this.#openedAt + Date.now()) / 2),
+        });
       case 'refused':
         return this.#greeted({
           kind: 'refused',
@@ -241,6 +230,10 @@ export class Session {
         this.#pushes.delete(message.id);
         return waiting?.settle(message.result);
       }
+      case 'edited':
+        return this.#options.onEdited?.(message.paths);
+      case 'working':
+        return;
       default:
         return this.#questions.get(message.id)?.onAnswer(message, body);
     }

@@ -8,6 +8,19 @@ export type PathTrouble = { readonly reason: Reason; readonly detail: string; re
 export class Troubles {
   readonly #troubles = new Map<ReplicaPath, PathTrouble>();
 
+  /** Apply hooks that failed on the peer after a path was placed there. */
+  readonly #hookFailures = new Map<ReplicaPath, readonly string[]>();
+
+  get hookFailures(): ReadonlyMap<ReplicaPath, readonly string[]> {
+    return this.#hookFailures;
+  }
+
+  /** What the hooks of a path that was placed had to say; empty when all went well. */
+  noteHooks(path: ReplicaPath, failures: readonly string[]): void {
+    if (failures.length === 0) this.#hookFailures.delete(path);
+    else this.#hookFailures.set(path, failures);
+  }
+
   get all(): ReadonlyMap<ReplicaPath, PathTrouble> {
     return this.#troubles;
   }

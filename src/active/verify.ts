@@ -3,6 +3,7 @@ import type { Entry } from '../core/entry.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { inChunks } from '../wire/chunks.ts';
 import { type Comparison, compare, type Difference } from './compare.ts';
+import { look } from './questions.ts';
 import type { Session } from './session.ts';
 import type { Tree } from './tree.ts';
 
@@ -57,7 +58,7 @@ async function lookAgain(
   const known = new Map(differences.map((difference) => [difference.path, difference]));
   const confirmed: Difference[] = [];
   for (const { rows } of inChunks(known.keys())) {
-    const passive = await session.look(rows);
+    const passive = await look(session, rows);
     if (passive === undefined) return undefined;
     tree.look(rows, (path, seen) => {
       const before = known.get(path);

@@ -3,10 +3,12 @@ import { Engine } from '../active/engine.ts';
 import { Peer } from '../active/peer.ts';
 import { Replicator } from '../active/replicator.ts';
 import { Tree } from '../active/tree.ts';
+import type { Peer as PeerConfig } from '../config/load.ts';
+import { clocksAgree, settle } from '../core/conflict.ts';
 import type { Reason } from '../core/failure.ts';
 import { Ledger } from '../state/ledger.ts';
 import { answerDeadlineMs, connectTo } from './connect.ts';
-import { forgetConflict, rememberConflict } from './known-conflicts.ts';
+import { forgetConflict, pathsInConflict, rememberConflict } from './known-conflicts.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
@@ -16,12 +18,18 @@ const degradedWalkMs = 10_000;
 /** The sender's half of a node. */
 export type ActiveNode = { readonly engine: Engine; readonly tree: Tree; readonly peers: readonly Peer[] };
 
-/** Puts the sender together, not yet started. `onRefused` hears what peers say about our seat. */
-export function composeActive(
-  node: Node,
-  options: { onRefused?: (peer: string, reason: Reason, epoch: number) => void } = {},
-): ActiveNode {
-  const { config, watchlists, cache, log } = node;
+export type ActiveHooks = {
+  /** Hears what peers say about our seat. */
+  readonly onRefused?: (peer: string, reason: Reason, epoch: number) => void;
+  /** Something was to be sent and the switch, or the package manager, forbids it. */
+  readonly onDisabled?: () => void;
+  /** A policy chose the passive's side: its entry is to be carried here. */
+  readonly onTakePassive?: (peer: Peer, conflict: FoundConflict) => void;
+};
+
+/** Puts the sender together, not yet started. */
+export function composeActive(node: Node, hooks: ActiveHooks = {}): ActiveNode {
+  const { config, cache, log } = node;
   const tree = openTree(node);
   const now = Date.now;
   const engine = new Engine({
@@ -34,40 +42,85 @@ export function composeActive(
     degradedWalkMs,
     onIdle: () => cache.commit(),
   });
-  const peers = config.peers.map((peer) => {
-    const onConflict = (found: FoundConflict): void => rememberConflict(node, peer.name, found);
-    const ledger = new Ledger(node.database, { peer: peer.name, mode: 'memory', now });
-    const replicator = new Replicator({
-      peer: peer.name,
-      tree,
-      ledger,
-      massDeletion: config.limits.massDeletion,
-      log,
-      now,
-      onConflict,
-      onAgreed: (path) => forgetConflict(node, peer.name, path),
-      onUnstable: (path) => engine.unstable(path),
-      onRetry: (path, attempt) => engine.retry(path, attempt),
-      onRefused: (reason, _detail, epoch) => options.onRefused?.(peer.name, reason, epoch),
-    });
-    return new Peer({
-      node: config.node,
-      version: productVersion,
-      seat: node.seat,
-      watchlistsDigest: watchlists.digest,
-      replicator,
-      tree,
-      connect: (signal) => connectTo(peer, signal),
-      log,
-      now,
-      random: Math.random,
-      onConflict,
-      onRefused: (reason, _detail, epoch) => options.onRefused?.(peer.name, reason, epoch),
-      answerDeadlineMs,
-    });
-  });
+  const peers: Peer[] = config.peers.map((peer) => composePeer(node, { peer, tree, engine, hooks }));
   engine.serve(peers);
   return { engine, tree, peers };
+}
+
+type Parts = {
+  readonly peer: PeerConfig;
+  readonly tree: Tree;
+  readonly engine: Engine;
+  readonly hooks: ActiveHooks;
+};
+
+function composePeer(node: Node, { peer, tree, engine, hooks }: Parts): Peer {
+  const { config, watchlists, log } = node;
+  const now = Date.now;
+  const onRefused = (reason: Reason, _detail: string, epoch: number): void =>
+    hooks.onRefused?.(peer.name, reason, epoch);
+  const onPushRefused = (reason: Reason, detail: string, epoch: number): void => {
+    composed.reopen(detail);
+    onRefused(reason, detail, epoch);
+  };
+  const replicator = new Replicator({
+    peer: peer.name,
+    tree,
+    ledger: new Ledger(node.database, { peer: peer.name, mode: 'memory', now }),
+    massDeletion: config.limits.massDeletion,
+    groupOf: (path) => {
+      const files = watchlists.groupOf(path)?.files.filter((file) => watchlists.includes(file));
+      return files?.includes(path) === true && files.length > 1 ? files : undefined;
+    },
+    maySend: () => {
+      if (node.haSwitch().state === 'enabled') return true;
+      hooks.onDisabled?.();
+      return false;
+    },
+    log,
+    now,
+    onConflict: (found) => settleConflict(node, composed, found, hooks),
+    onAgreed: (path) => forgetConflict(node, peer.name, path),
+    onUnstable: (path) => engine.unstable(path),
+    onRetry: (path, attempt) => engine.retry(path, attempt),
+    onRefused: onPushRefused,
+    onProgress: () => composed.progress(),
+  });
+  const composed: Peer = new Peer({
+    node: config.node,
+    version: productVersion,
+    seat: node.seat,
+    watchlistsDigest: watchlists.digest,
+    replicator,
+    tree,
+    connect: (signal) => connectTo(peer, signal),
+    log,
+    now,
+    random: Math.random,
+    inConflict: () => pathsInConflict(node, peer.name),
+    onRefused,
+    answerDeadlineMs,
+  });
+  return composed;
+}
+
+/** Does with a conflict what the policy of its path says. */
+function settleConflict(node: Node, peer: Peer, found: FoundConflict, hooks: ActiveHooks): void {
+  const { config, watchlists } = node;
+  const policy = watchlists.policyOf(found.path) ?? config.conflict;
+  const agree = clocksAgree(peer.skewMs, config.limits.clockSkewMs);
+  // What only the passive has, and nobody ever agreed on, is not removed by a policy.
+  const alone = found.agreed === undefined && found.active.kind === 'absent';
+  switch (alone ? 'hold' : settle(policy, found.active, found.passive, agree)) {
+    case 'take-active':
+      return peer.replicator.changedAgainst(found.path, found.passive);
+    case 'take-passive':
+      if (hooks.onTakePassive === undefined) break;
+      return hooks.onTakePassive(peer, found);
+    case 'hold':
+      break;
+  }
+  rememberConflict(node, peer.name, found, peer.name);
 }
 
 export function openTree(node: Node): Tree {

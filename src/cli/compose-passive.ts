@@ -1,14 +1,26 @@
 import { closeSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
+import { sameEntry } from '../core/entry.ts';
+import { Failure } from '../core/failure.ts';
+import type { ReplicaPath } from '../core/path.ts';
 import { syncFileSystem } from '../files/native.ts';
 import type { PassiveNode, PeerMemory, PlacingRight } from '../passive/node.ts';
+import { recoverGroup } from '../passive/recover.ts';
 import { sweep } from '../passive/sweep.ts';
+import { IntentStore } from '../state/intents.ts';
+import { JournalStore } from '../state/journal.ts';
 import { Ledger } from '../state/ledger.ts';
+import type { PeerRequest } from '../wire/message.ts';
 import { forgetConflict } from './known-conflicts.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
+/** What a session tells the rest of the node, each with a default for where nobody listens. */
+export type PassiveHooks = Partial<
+  Pick<PassiveNode, 'onRequest' | 'onStanding' | 'watchEdits' | 'onActive' | 'onNewerEpoch' | 'onSplitBrain'>
+>;
+
 /** The receiver's half of a node. */
-export function composePassive(node: Node, placing: PlacingRight): PassiveNode {
+export function composePassive(node: Node, placing: PlacingRight, hooks: PassiveHooks = {}): PassiveNode {
   const { config, watchlists, cache, seats, versions, log } = node;
   const now = Date.now;
   return {
@@ -27,22 +39,26 @@ export function composePassive(node: Node, placing: PlacingRight): PassiveNode {
       if (epoch > seat.epoch) seats.write({ role: seat.role, epoch });
     },
     haSwitch: node.haSwitch,
+    highestEpoch: () => seats.highestEpoch(),
     memoryOf: (peer) => peerMemory(node, peer),
     keepVersion: ({ from, path, entry, epoch, peer, reason }) => {
       if (entry.kind === 'file')
         return void versions.adopt({ from, path, entry, epoch, peer, reason, now: now(), batch: true });
-      versions.adoptEntry({
-        path,
-        entry: entry.kind === 'absent' ? { kind: 'absent' } : entry,
-        epoch,
-        peer,
-        reason,
-        now: now(),
-        batch: true,
-      });
-      if (entry.kind === 'directory') rmdirSync(from);
-      else unlinkSync(from);
+      keepWithoutContent(node, { from, path, entry, epoch, peer, reason, now: now(), batch: true });
     },
+    keepRefused: ({ content, path, entry, epoch, peer }) => {
+      versions.keep({ content, path, entry, epoch, peer, reason: 'refused', now: now(), batch: true });
+    },
+    versions: (path) => versions.list(path),
+    openVersion: (id, path) => openVersion(node, id, path),
+    journal: new JournalStore(node.database),
+    recoverGroups: () => recoverGroups(node),
+    onRequest: hooks.onRequest ?? refuseRequest,
+    onStanding: hooks.onStanding ?? ignored,
+    watchEdits: hooks.watchEdits ?? (() => ignored),
+    onActive: hooks.onActive ?? ignored,
+    onNewerEpoch: hooks.onNewerEpoch ?? ignored,
+    onSplitBrain: hooks.onSplitBrain ?? ignored,
     settleVersions: () => versions.settle(() => syncFolder(config.state)),
     sweep: () => sweepLeftovers(node),
     placing,
@@ -60,17 +76,108 @@ function syncFolder(folder: string): void {
   }
 }
 
+function ignored(): void {
+  // Nobody in this process listens.
+}
+
+async function refuseRequest(from: string, { do: what }: PeerRequest): Promise<never> {
+  throw new Failure({
+    code: 'not-served',
+    exit: 'refused',
+    message: `${from} asked for ${what}, which this process does not do`,
+    hint: 'install the same version on both nodes',
+  });
+}
+
+/** Undefined where the version is unknown, another path's, without content or damaged. */
+function openVersion({ versions }: Node, id: string, path: ReplicaPath): number | undefined {
+  const version = versions.get(id);
+  if (version === undefined || version.path !== path || version.entry.kind !== 'file') return undefined;
+  try {
+    return versions.read(id).openContent();
+  } catch (error) {
+    if (error instanceof Failure && ['no-such-version', 'version-damaged'].includes(error.code))
+      return undefined;
+    throw error;
+  }
+}
+
 function peerMemory(node: Node, peer: string): PeerMemory {
-  const ledger = new Ledger(node.database, { peer, mode: 'direct', now: Date.now });
+  const { database, config } = node;
+  const ledger = new Ledger(database, { peer, mode: 'direct', now: Date.now });
+  const intents = new IntentStore(database, peer);
+  let intended = false;
+  const commit = (): void => {
+    database.write(() => {
+      ledger.commit();
+      if (intended) intents.clear();
+    });
+    intended = false;
+  };
   return {
     agreed: (path) => ledger.get(path),
     record: (path, entry) => ledger.record(path, entry),
-    commit: () => ledger.commit(),
-    conflict: ({ path, kind, active, passive, epoch }) => {
-      node.conflicts.put({ peer, path, kind, active, passive, epoch, detectedAt: Date.now() });
+    intend: (pushes) => {
+      intended = true;
+      intents.put(pushes);
     },
-    resolved: (path) => forgetConflict(node, peer, path),
+    commit,
+    recover: (look) => {
+      const left = intents.list();
+      for (const { path, put } of left) {
+        const found = look(path);
+        if (found === undefined || !sameEntry(found, put)) continue;
+        ledger.record(path, put);
+        forgetConflict(node, peer, path);
+      }
+      intended = left.length > 0;
+      if (intended) commit();
+    },
+    conflict: ({ path, kind, active, passive, epoch }) => {
+      const found = { peer, path, kind, active, passive, epoch, detectedAt: Date.now() };
+      node.conflicts.put(found, config.node);
+    },
+    resolved: (path) => {
+      forgetConflict(node, peer, path);
+    },
   };
+}
+
+/**
+ * Completes or brings back the groups that a crash interrupted, before `sweepLeftovers`. Only while nobody
+ * places files: by whoever holds the placing right.
+ */
+export function recoverGroups(node: Node): void {
+  const { config, database, versions, log } = node;
+  const journal = new JournalStore(database, ({ key }) => journal.close(key));
+  for (const { id, group } of journal.list()) {
+    recoverGroup(group, {
+      root: config.root,
+      log,
+      keepVersion: (kept) => {
+        if (kept.entry.kind === 'file')
+          return void versions.adopt({ ...kept, entry: kept.entry, now: Date.now() });
+        keepWithoutContent(node, { ...kept, entry: kept.entry, now: Date.now() });
+      },
+      remember: (peer, agreed) => {
+        const memory = peerMemory(node, peer);
+        for (const { path, entry } of agreed) {
+          memory.record(path, entry);
+          memory.resolved(path);
+        }
+        memory.commit();
+      },
+    });
+    journal.close(id);
+  }
+}
+
+type KeptWithoutContent = Parameters<Node['versions']['adoptEntry']>[0] & { readonly from: string };
+
+function keepWithoutContent({ versions }: Node, { from, ...about }: KeptWithoutContent): void {
+  versions.adoptEntry(about);
+  if (about.entry.kind === 'directory') rmdirSync(from);
+  else unlinkSync(from);
 }
 
 /** Removes what a crash left; what may be the only copy of something is kept as a version. */

@@ -3,6 +3,7 @@ import { openLink } from '../active/link.ts';
 import { Session } from '../active/session.ts';
 import type { Peer as PeerConfig } from '../config/load.ts';
 import { Failure } from '../core/failure.ts';
+import type { Welcome } from '../wire/message.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
@@ -48,15 +49,27 @@ function readKey(file: string): Buffer {
   }
 }
 
+export type Conversation = { readonly session: Session; readonly welcome: Welcome; close(): void };
+
 /** Opens a session that only looks, for verify and explain. Throws a Failure when it cannot. */
-export async function openInspection(
+export function openInspection(node: Node, peer: PeerConfig): Promise<Conversation> {
+  return openConversation(node, peer, 'inspect');
+}
+
+/**
+ * Opens a session that replicates nothing: `inspect` looks, `request` may also ask the peer for something. Gives up
+ * after `timeoutMs`, default none. Throws a Failure when it cannot.
+ */
+export async function openConversation(
   node: Node,
   peer: PeerConfig,
-): Promise<{ session: Session; close(): void }> {
-  const link = await connectTo(peer);
+  purpose: 'inspect' | 'request',
+  timeoutMs?: number,
+): Promise<Conversation> {
+  const link = await connectTo(peer, timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs));
   const opened = await Session.open({
     stream: link.stream,
-    purpose: 'inspect',
+    purpose,
     node: node.config.node,
     version: productVersion,
     seat: node.seat(),
@@ -64,10 +77,12 @@ export async function openInspection(
     answerDeadlineMs,
   });
   if (opened.kind === 'open') {
+    const { session, welcome } = opened;
     return {
-      session: opened.session,
+      session,
+      welcome,
       close: () => {
-        opened.session.close();
+        session.close();
         link.close();
       },
     };

@@ -1,13 +1,14 @@
 #!/usr/bin/env node
-import { exitCodes, Failure } from '../core/failure.ts';
+import { exitCodes, Failure, nagiosCodes } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
 import { run } from './arguments.ts';
 
 /** The one place that decides about the exit code and prints a failure. */
 async function main(): Promise<void> {
   try {
-    process.exitCode = exitCodes[await run(process.argv.slice(2))];
+    process.exitCode = { ...exitCodes, ...nagiosCodes }[await run(process.argv.slice(2))];
   } catch (error) {
+    if (process.argv.includes('--nagios')) return unknown(error);
     if (error instanceof Failure) {
       process.stderr.write(
         `error: ${error.message.split('\n').map(printable).join('\n       ')}\nhint:  ${printable(error.hint)}\n`,
@@ -22,6 +23,13 @@ async function main(): Promise<void> {
     );
     process.exitCode = exitCodes.bug;
   }
+}
+
+/** A monitor reads one line and the exit code, also of what could not be checked. */
+function unknown(error: unknown): void {
+  const text = error instanceof Error ? error.message : String(error);
+  process.stdout.write(`BM-CONFSYNC UNKNOWN - ${printable(text)}\n`);
+  process.exitCode = nagiosCodes.unknown;
 }
 
 // A reader that went away (`| head`) is no error of ours.

@@ -3,7 +3,10 @@ import type { Role } from '../core/seat.ts';
 import type { Node } from './node.ts';
 
 /** What a node says of itself, with or without its daemon. */
-export function aboutNode(node: Node): Pick<Status, 'node' | 'role' | 'epoch' | 'ha'> {
+export function aboutNode(
+  node: Node,
+  connected = false,
+): Pick<Status, 'node' | 'role' | 'epoch' | 'ha' | 'following'> {
   const { role, epoch } = node.seat();
   const ha = node.haSwitch();
   const off = ha.state === 'disabled' ? ha : { reason: null, since: null };
@@ -12,6 +15,19 @@ export function aboutNode(node: Node): Pick<Status, 'node' | 'role' | 'epoch' | 
     role,
     epoch,
     ha: { state: ha.state, reason: off.reason, since: off.since },
+    following: role === 'passive' ? following(node, connected) : null,
+  };
+}
+
+function following(node: Node, connected: boolean): Status['following'] {
+  const active = node.facts.get('active');
+  const standing = node.facts.get('standing');
+  if (active === undefined) return null;
+  return {
+    active: active.value,
+    connected,
+    heardAt: standing?.at ?? null,
+    pending: standing?.value.pending ?? null,
   };
 }
 
@@ -27,20 +43,35 @@ export type Status = {
     readonly reason: string | null;
     readonly since: number | null;
   };
+  /** On a passive: the node that it follows, and how far behind it was when that node last told. */
+  readonly following: {
+    readonly active: string;
+    /** Whether a session of it is open; false while the daemon does not run, which is what knows. */
+    readonly connected: boolean;
+    readonly heardAt: number | null;
+    readonly pending: number | null;
+  } | null;
   /** Whether the daemon answered; without it, only what is written down is known. */
   readonly daemon: boolean;
   readonly peers: readonly {
     readonly name: string;
     readonly connected: boolean;
-    readonly state: 'offline' | 'connecting' | 'reconciling' | 'live';
+    readonly state: 'offline' | 'suspended' | 'connecting' | 'reconciling' | 'live';
     readonly detail: string | null;
     readonly pending: number;
     readonly lastAckAt: number | null;
     readonly lagMs: number | null;
+    /** The peer's clock minus ours. */
+    readonly skewMs: number | null;
+    readonly watchlistsAgree: boolean | null;
     readonly troubles: readonly Trouble[];
+    /** Apply hooks of the peer that failed after a path was placed there. */
+    readonly hookFailures: readonly { readonly path: string; readonly detail: string }[];
   }[];
   readonly conflicts: number;
   readonly halt: string | null;
+  /** Two nodes are active with one epoch. */
+  readonly split: boolean;
   readonly watching: {
     readonly paths: number;
     readonly directories: number;

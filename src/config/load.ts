@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import type { ConflictPolicy } from '../core/conflict.ts';
 import { invalidConfiguration, readDocument } from './document.ts';
 import { configSchema } from './schema.ts';
 
@@ -18,9 +19,14 @@ export type Peer = {
 export type RoleSource =
   | { readonly source: 'manual' }
   | { readonly source: 'pacemaker' }
-  | { readonly source: 'vip'; readonly address: string };
-
-export type ConflictPolicy = 'hold' | 'active-wins' | 'newest-wins';
+  | {
+      readonly source: 'vip';
+      readonly address: string;
+      /** How long the address must be here, or be gone, before the seat follows it, milliseconds. */
+      readonly holdMs: number;
+      /** Whoever moves the address powers the other node off first. */
+      readonly fenced: boolean;
+    };
 
 /** The configuration, checked and with every default filled in. All paths are absolute and normalised. */
 export type Config = {
@@ -40,6 +46,8 @@ export type Config = {
     readonly maxFileSizeBytes: number;
     /** Below this much free space the passive refuses to write. */
     readonly minFreeDiskBytes: number;
+    /** Beyond this difference of the nodes' clocks `newest-wins` holds, milliseconds. */
+    readonly clockSkewMs: number;
     readonly massDeletion: { readonly paths: number; readonly percent: number };
   };
   readonly reconcileMinutes: number;
@@ -69,16 +77,24 @@ export function loadConfig(file: string): Config {
 }
 
 function toConfig(file: string, raw: z.output<typeof configSchema>): Config {
-  const { limits, versions, ...same } = raw;
+  const { limits, versions, role, ...same } = raw;
   return {
     ...same,
     file,
+    role: toRoleSource(role),
     peers: raw.peers.map((peer) => ({ ...peer, hostKey: peer.hostKey })),
     limits: {
       maxFileSizeBytes: limits.maxFileSize,
       minFreeDiskBytes: limits.minFreeDisk,
+      clockSkewMs: limits.clockSkew,
       massDeletion: limits.massDeletion,
     },
     versions: { count: versions.count, days: versions.days, totalSizeBytes: versions.totalSize },
   };
+}
+
+function toRoleSource(role: z.output<typeof configSchema>['role']): RoleSource {
+  if (role.source !== 'vip') return role;
+  const { hold, ...same } = role;
+  return { ...same, holdMs: hold };
 }

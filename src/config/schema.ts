@@ -79,7 +79,12 @@ const role = z.discriminatedUnion(
   [
     mapping({ source: z.literal('manual') }),
     mapping({ source: z.literal('pacemaker') }),
-    mapping({ source: z.literal('vip'), address: text('an IP address', (value) => isIP(value) !== 0) }),
+    mapping({
+      source: z.literal('vip'),
+      address: text('an IP address', (value) => isIP(value) !== 0),
+      hold: duration.prefault('3s'),
+      fenced: z.boolean({ error: 'true or false' }).default(false),
+    }),
   ],
   {
     error: (issue) =>
@@ -91,6 +96,8 @@ const watchlistName = text(
   'the name of a shipped watchlist, or an absolute path',
   (value) => /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(value) || (value.startsWith('/') && !value.includes('\0')),
 );
+
+const policy = choice(['hold', 'active-wins', 'newest-wins']);
 
 /** The configuration file as it is written, with every default filled in. */
 export const configSchema = mapping({
@@ -104,10 +111,11 @@ export const configSchema = mapping({
     .refine((names) => new Set(names).size === names.length, { error: 'each watchlist once' })
     .default(['bluemind']),
   role: role.default({ source: 'manual' }),
-  conflict: choice(['hold', 'active-wins', 'newest-wins']).default('hold'),
+  conflict: policy.default('hold'),
   limits: mapping({
     maxFileSize: size.prefault('64MiB'),
     minFreeDisk: size.prefault('64MiB'),
+    clockSkew: duration.prefault('2s'),
     massDeletion: mapping({
       paths: wholeNumber(0, 1_000_000).default(20),
       percent: number('a percentage from 0 to 100', (value) => value >= 0 && value <= 100).default(10),
@@ -150,6 +158,8 @@ export const watchlistSchema = mapping({
   name,
   include: list('patterns', pattern).default([]),
   exclude: list('patterns', pattern).default([]),
+  conflict: policy.optional(),
+  policies: list('policies', mapping({ match: pattern, conflict: policy })).default([]),
   groups: list('groups', mapping({ name, files: list('paths', pattern) })).default([]),
   validate: list(
     'validators',

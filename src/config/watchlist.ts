@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as z from 'zod';
+import type { ConflictPolicy } from '../core/conflict.ts';
 import { isBelow, parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 import {
   type Document,
@@ -64,6 +65,10 @@ export interface Watchlists extends Rules {
   readonly groups: readonly Group[];
   readonly validators: readonly Command[];
   readonly applies: readonly Command[];
+  /** The group that a file belongs to, if any. */
+  groupOf(path: ReplicaPath): Group | undefined;
+  /** What the watchlists say about conflicts of this path: its first policy that matches, else that of its watchlist. */
+  policyOf(path: ReplicaPath): ConflictPolicy | undefined;
   includes(path: ReplicaPath): boolean;
   /** As includes, with the reason. */
   decide(path: ReplicaPath): Decision;
@@ -109,6 +114,7 @@ export function loadWatchlists(
   const groups = readers.flatMap(groupsOf);
   const validators = readers.flatMap((reader) => commandsOf(reader, 'validate'));
   const applies = readers.flatMap((reader) => commandsOf(reader, 'apply'));
+  const policies = readers.flatMap(policiesOf);
   checkNames(readers);
   if (problems.length === 0 && !compiled.some(({ rule }) => rule.effect === 'include')) {
     const file = wanted.join(', ');
@@ -118,8 +124,11 @@ export function loadWatchlists(
   }
   if (problems.length > 0) throw invalidConfiguration(problems, hintFor(missing, options.shippedFolder));
   const includes = compiled.filter(({ rule }) => rule.effect === 'include');
+  const rules = createRules(compiled);
+  const ofList = new Map(documents.map(({ value }) => [value.name, value.conflict]));
+  const policyOfList = ({ rule }: Decision): ConflictPolicy | undefined => ofList.get(rule?.watchlist ?? '');
   return {
-    ...createRules(compiled),
+    ...rules,
     rules: compiled.map(({ rule }) => rule),
     names: documents.map(({ value }) => value.name),
     digest: digestOf(documents),
@@ -128,6 +137,9 @@ export function loadWatchlists(
     groups,
     validators,
     applies,
+    groupOf: groupFinder(groups),
+    policyOf: (path) =>
+      policies.find(({ pattern }) => matches(pattern, path))?.conflict ?? policyOfList(rules.decide(path)),
   };
 }
 
@@ -164,6 +176,18 @@ function groupsOf(reader: Reader): Group[] {
       return [];
     }),
   }));
+}
+
+function groupFinder(groups: readonly Group[]): (path: ReplicaPath) => Group | undefined {
+  const byFile = new Map(groups.flatMap((group) => group.files.map((file) => [file, group] as const)));
+  return (path) => byFile.get(path);
+}
+
+function policiesOf(reader: Reader): { pattern: Pattern; conflict: ConflictPolicy }[] {
+  return reader.document.value.policies.flatMap(({ match, conflict }, index) => {
+    const pattern = checkedPattern(reader, match, ['policies', index, 'match']);
+    return pattern === undefined ? [] : [{ pattern, conflict }];
+  });
 }
 
 function commandsOf(reader: Reader, key: 'validate' | 'apply'): Command[] {

@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { z } from 'zod';
-import { type Exit, exitCodes } from '../core/failure.ts';
+import { failureShape } from '../wire/message.ts';
 
 /**
  * The lines of the control socket: one request a connection, then any number of progress lines, then one
@@ -18,14 +18,12 @@ export type Request = { readonly command: string; readonly args: unknown };
 /** How a handler tells the client about the way, before it answers. */
 export type Reply = { progress(value: unknown): void };
 
-const exits = Object.keys(exitCodes) as [Exit];
-
 export const answer = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('progress'), value: z.unknown() }),
   z.strictObject({ kind: z.literal('value'), value: z.unknown() }),
   z.strictObject({
     kind: z.literal('error'),
-    error: z.strictObject({ code: z.string(), exit: z.enum(exits), message: z.string(), hint: z.string() }),
+    error: failureShape,
   }),
 ]);
 export type Answer = z.infer<typeof answer>;

@@ -27,12 +27,12 @@ export function admitPush(push: Push, disk: Entry, agreed: Entry | undefined): A
   if (agreed !== undefined && sameEntry(disk, agreed)) return { kind: 'apply', replaces: disk };
 
   // From here on the disk holds something that neither ledger has seen.
-  if (agreed === undefined && push.expect.kind === 'absent') {
-    return { kind: 'conflict', conflict: 'first-sync', found: disk };
-  }
-  // The sender only touched what both agreed on: the edit is the passive's alone.
+  // The sender only holds what it took for agreed: the edit is the passive's alone.
   if (sameEntry(push.put, push.expect)) {
     return { kind: 'conflict', conflict: 'edited-on-passive', found: disk };
+  }
+  if (agreed === undefined && push.expect.kind === 'absent') {
+    return { kind: 'conflict', conflict: 'first-sync', found: disk };
   }
   return { kind: 'conflict', conflict: 'edited-on-both', found: disk };
 }

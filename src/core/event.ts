@@ -10,6 +10,8 @@ import type { Role } from './seat.ts';
 export type Event =
   | { readonly kind: 'started'; readonly node: string; readonly role: Role; readonly epoch: number }
   | { readonly kind: 'stopped' }
+  | { readonly kind: 'passive'; readonly node: string; readonly epoch: number }
+  | { readonly kind: 'active'; readonly node: string; readonly epoch: number }
   | { readonly kind: 'watching'; readonly directories: number; readonly paths: number }
   | { readonly kind: 'watch-failed'; readonly detail: string; readonly hint: string }
   | { readonly kind: 'listed-path-missing'; readonly path: string; readonly watchlist: string }
@@ -54,10 +56,26 @@ export type Event =
       readonly path: string;
       readonly conflict: ConflictKind;
     }
+  /** An apply hook of the passive failed after a path was placed there. */
+  | {
+      readonly kind: 'hook-failed';
+      readonly peer?: string;
+      readonly path?: string;
+      readonly command?: string;
+      readonly detail: string;
+    }
+  /** One named step of a longer piece of work: promote, demote, resolve, restore. */
+  | { readonly kind: 'step'; readonly what: string; readonly step: string; readonly path?: string }
+  | { readonly kind: 'suspended'; readonly detail: string }
+  | { readonly kind: 'adopted'; readonly peer: string; readonly path: string }
+  | { readonly kind: 'pruned'; readonly versions: number; readonly bytes: number }
+  | { readonly kind: 'seat-refused'; readonly detail: string }
   | { readonly kind: 'stepped-down'; readonly peer: string; readonly epoch: number }
   | { readonly kind: 'halted'; readonly reason: string; readonly detail: string }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'overflow-suspected'; readonly events: number }
+  /** The program of a validator or an apply hook is not installed. Told once a process. */
+  | { readonly kind: 'validator-skipped'; readonly command: string }
   | { readonly kind: 'leftover-swept'; readonly path: string; readonly kept: boolean };
 
 /** Where events go. */

@@ -23,6 +23,8 @@ export type PathProblem =
   | 'digest-mismatch'
   | 'need-content'
   | 'validator-failed'
+  /** Another file of its group could not be placed, so none of them was. */
+  | 'group-failed'
   | 'io';
 
 export type Reason = Refusal | PathProblem;
@@ -62,6 +64,7 @@ export const retryOf = {
   'digest-mismatch': 'soon',
   'need-content': 'with-content',
   'validator-failed': 'at-reconcile',
+  'group-failed': 'soon',
   io: 'soon',
 } as const satisfies Record<Reason, Retry>;
 
@@ -80,6 +83,12 @@ export const exitCodes = {
 } as const;
 
 export type Exit = keyof typeof exitCodes;
+
+/** What monitoring plugins answer with, where `--nagios` asks for that. */
+export const nagiosCodes = { ok: 0, warning: 1, critical: 2, unknown: 3 } as const;
+
+/** How a command ends. */
+export type Ended = Exit | keyof typeof nagiosCodes;
 
 /**
  * A failure that a user meets: what was expected, what was found, what to do next. Thrown on the way

@@ -12,6 +12,12 @@ type Sentences = { readonly [Kind in Event['kind']]: (event: Described<Kind>) =>
 /** How each event reads. The compiler asks for the ones that are missing. */
 const sentences = {
   started: (event) => at('notice', `${event.node} is ${event.role} with epoch ${event.epoch}`),
+  passive: (event) =>
+    at(
+      'warn',
+      `${event.node} gave up its seat, epoch ${event.epoch}: this node is passive now; what it had not sent shows as conflicts once another node is active`,
+    ),
+  active: (event) => at('notice', `${event.node} sends with epoch ${event.epoch}`),
   stopped: () => at('notice', 'stopped'),
   watching: (event) => at('info', `${event.paths} paths in ${event.directories} directories`),
   'watch-failed': (event) => at('error', `${event.detail}; ${event.hint}`),
@@ -40,12 +46,23 @@ const sentences = {
     at('warn', `${event.path}${onPeer(event.peer)}: ${event.reason}: ${event.detail}`),
   refused: (event) => at('warn', `by ${event.peer}: ${event.reason}: ${event.detail}`),
   conflict: (event) =>
+    at('error', `${event.path} with ${event.peer}: ${event.conflict}; see: bm-confsync conflicts`),
+  'hook-failed': (event) =>
+    at(
+      'warn',
+      `${event.path ?? ''}${onPeer(event.peer)}${commandText(event.command)}: ${event.detail}`.trim(),
+    ),
+  step: (event) =>
+    at('notice', `${event.what}: ${event.step}${event.path === undefined ? '' : ` ${event.path}`}`),
+  suspended: (event) => at('notice', `nothing is sent: ${event.detail}`),
+  adopted: (event) => at('notice', `${event.path} from ${event.peer}; what was here is kept as a version`),
+  pruned: (event) => at('info', `${event.versions} versions, ${event.bytes} bytes`),
+  'seat-refused': (event) => at('error', event.detail),
+  'stepped-down': (event) =>
     at(
       'error',
-      `${event.path} with ${event.peer}: ${event.conflict}; see: bm-confsync explain, bm-confsync verify --diff`,
+      `${event.peer} holds epoch ${event.epoch}, which is newer: this node is passive now; what it had not sent shows as conflicts`,
     ),
-  'stepped-down': (event) =>
-    at('error', `${event.peer} holds epoch ${event.epoch}, which is newer: this node is passive now`),
   halted: (event) =>
     at('error', `${event.reason}: ${event.detail}; nothing is replicated until: bm-confsync resume`),
   resumed: () => at('notice', 'replication goes on'),
@@ -53,6 +70,11 @@ const sentences = {
     at('info', `${event.events} events in a burst: everything is looked at again`),
   'leftover-swept': (event) =>
     at('notice', `${event.path}, left by an interrupted write${event.kept ? '; its content is kept' : ''}`),
+  'validator-skipped': (event) =>
+    at(
+      'info',
+      `${event.command}: the program is not installed here, so what it would check or do is left out`,
+    ),
 } satisfies Sentences;
 
 /** The level and the sentence of an event. Not escaped yet. */
@@ -64,6 +86,10 @@ export function sentenceOf(event: Event): Sentence {
 
 function at(level: LogLevel, text: string): Sentence {
   return { level, text };
+}
+
+function commandText(command: string | undefined): string {
+  return command === undefined ? '' : ` ${command}`;
 }
 
 function onPeer(peer: string | undefined): string {

@@ -1,46 +1,39 @@
-import { closeSync, constants, openSync } from 'node:fs';
-import { admitPush } from '../core/admit.ts';
-import { type Entry, sameContent, sameEntry } from '../core/entry.ts';
+import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
-import { ancestorsOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
-import { Directories, type OpenDirectory } from '../files/confined.ts';
+import { parentOf, type ReplicaPath } from '../core/path.ts';
+import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
-import type { EntryCache, Observation } from '../files/observation.ts';
-import { observe } from '../files/observe.ts';
-import {
-  changeDirectory,
-  changeMode,
-  changeTime,
-  kernelRenames,
-  type Outcome,
-  type Renames,
-  type Staged,
-  StagedFile,
-  stageDirectory,
-  stagedNames,
-  stageSymlink,
-} from '../files/place.ts';
+import { kernelRenames, type Renames } from '../files/place.ts';
+import type { GroupJournal } from '../state/journal.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
 import { syncDirectories, syncFiles } from './durable.ts';
-import { answer, failureOf, type Operation, refused, tooMuch } from './operation.ts';
-import { lackOfSpace } from './space.ts';
-import { type KeepVersion, removeTemporary, Swapper } from './swap.ts';
+import { discard, placeGroup } from './group.ts';
+import {
+  answer,
+  isRefusal,
+  type Operation,
+  type Ready,
+  type Receiving,
+  refused,
+  type StagedOperation,
+  tooMuch,
+} from './operation.ts';
+import { type PushSet, PushSets } from './sets.ts';
+import { Stager, type StagerOptions } from './stage.ts';
+import { type KeepVersion, Swapper } from './swap.ts';
 
 /** What the applier needs of the rest of the node. */
-export type ApplierOptions = {
-  readonly root: string;
-  readonly watchlists: { includes(path: ReplicaPath): boolean; impliedDirectory(path: ReplicaPath): boolean };
-  readonly cache: EntryCache;
-  /** This node's own agreed entries with the sender. */
-  readonly agreed: (path: ReplicaPath) => Entry | undefined;
+export type ApplierOptions = StagerOptions & {
   /** Keeps what was displaced as a version and consumes it. `from` is a full path. */
   readonly keepVersion: KeepVersion;
-  readonly maxFileSizeBytes: number;
-  readonly minFreeDiskBytes: number;
-  /** A fresh name part: 12 hexadecimal digits. */
-  readonly nonce: () => string;
+  /** Where groups are noted while they are placed, with the sender and its epoch. Default: sets cannot be placed. */
+  readonly groups?: { readonly journal: GroupJournal; readonly peer: string; readonly epoch: number };
   readonly renames?: Renames;
+  /** A content that was refused could not be kept. */
+  readonly onNotKept?: (path: ReplicaPath, failure: PathFailure) => void;
 };
+
+export type Applied = { readonly push: PushMessage; readonly result: AckResult };
 
 /**
  * Applies pushes on the passive in batches: `begin` admits and stages, `commit` makes the batch durable,
@@ -50,238 +43,164 @@ export type ApplierOptions = {
 export class Applier {
   readonly #options: ApplierOptions;
   readonly #directories: Directories;
-  readonly #buffer = Buffer.allocUnsafe(256 * 1024);
+  readonly #stager: Stager;
   readonly #swapper: Swapper;
+  readonly #sets: PushSets;
   #batch: Operation[] = [];
+  #complete: PushSet[] = [];
   #stagedBytes = 0;
+  #journaled: string[] = [];
 
   constructor(options: ApplierOptions) {
     this.#options = options;
     this.#directories = new Directories(options.root);
+    this.#stager = new Stager(options);
+    this.#sets = new PushSets(options.root);
     const { keepVersion, renames = kernelRenames } = options;
-    this.#swapper = new Swapper({ directories: this.#directories, keepVersion, renames });
+    const keepsRefused = options.keepRefused !== undefined;
+    this.#swapper = new Swapper({ directories: this.#directories, keepVersion, keepsRefused, renames });
   }
 
-  /** Operations of the batch, and bytes staged for it. */
+  /** Operations that can be committed, and bytes staged for them. */
   get waiting(): { readonly operations: number; readonly bytes: number } {
-    return { operations: this.#batch.length, bytes: this.#stagedBytes };
+    let operations = this.#batch.length;
+    for (const set of this.#complete) operations += set.of;
+    return { operations, bytes: this.#stagedBytes };
+  }
+
+  /** What about a push breaks the protocol, if anything. To be asked before `begin`. */
+  faultOf(push: PushMessage): string | undefined {
+    return this.#sets.faultOf(push);
   }
 
   /**
-   * Admits one push and stages its content. Returns the operation while chunks are awaited; otherwise it
-   * has joined the batch.
+   * Admits one push and stages its content, or takes its answer as given. Returns the operation while chunks
+   * are awaited; otherwise it has joined the batch, or its set.
    */
-  begin(push: PushMessage, body: Buffer): Extract<Operation, { kind: 'receiving' }> | undefined {
-    const operation = this.#admit(push, body);
+  begin(push: PushMessage, body: Buffer, answered?: AckResult): Receiving | undefined {
+    const set = this.#sets.of(push);
+    const where = { directories: set?.directories ?? this.#directories, grouped: set !== undefined };
+    let operation = answered === undefined ? this.#stager.admit(push, body, where) : answer(push, answered);
     if (operation.kind === 'receiving') return operation;
-    this.#batch.push(operation);
+    if (operation.kind === 'staged') {
+      this.#stagedBytes += body.byteLength;
+      // Directories go in place at once, since what follows in the same batch may lie in them.
+      if (push.put.kind === 'directory') operation = this.#makeDirectory(operation);
+    }
+    this.#join(operation);
     return undefined;
   }
 
   /** Adds a chunk; with the last one the push joins the batch. A failure joins it as a refusal: returns false. */
-  continue(operation: Extract<Operation, { kind: 'receiving' }>, chunk: Buffer, last: boolean): boolean {
-    const { push, file } = operation;
+  continue(operation: Receiving, chunk: Buffer, last: boolean): boolean {
+    const { push, file, verdict } = operation;
     this.#stagedBytes += chunk.byteLength;
     operation.left -= chunk.byteLength;
     // A sender that does not stop must not fill the disk.
     let failure = operation.left < 0 ? tooMuch(push) : file.write(chunk);
     if (failure === undefined && !last) return true;
     if (failure === undefined && push.put.kind === 'file') failure = file.finish(push.put);
-    this.#batch.push(
-      failure === undefined
-        ? { ...operation, kind: 'staged', staged: file.names }
-        : answer(push, refused(failure)),
-    );
-    if (failure !== undefined) this.abort(operation);
+    if (failure !== undefined) this.#discardContent(operation);
+    else if (verdict !== undefined) this.#keepStaged(operation);
+    if (verdict !== undefined) this.#join(answer(push, verdict));
+    else if (failure !== undefined) this.#join(answer(push, refused(failure)));
+    else this.#join({ ...operation, kind: 'staged', staged: file.names });
     return failure === undefined;
   }
 
-  /** Drops a push whose content will not come. */
-  abort(operation: Extract<Operation, { kind: 'receiving' }>): void {
-    operation.file.discard();
-    operation.directories.close();
+  /** Drops a push whose content will not come. Its set, if any, cannot be placed then. */
+  abort(operation: Receiving): void {
+    this.#discardContent(operation);
+    const { push } = operation;
+    if (push.set === undefined) return;
+    this.#join(answer(push, refused({ reason: 'unstable', detail: 'it changed while it was sent' })));
+  }
+
+  /** Files under their temporary names that `commit` would place. */
+  *stagedFiles(): Generator<StagedOperation> {
+    for (const operations of [this.#batch, ...this.#complete.map((set) => set.operations)]) {
+      if (operations !== this.#batch && operations.some(isRefusedAlready)) continue;
+      for (const operation of operations)
+        if (operation.kind === 'staged' && operation.push.put.kind === 'file') yield operation;
+    }
+  }
+
+  /** Refuses a staged file before `commit`; what it holds is kept as a version. */
+  refuse(operation: StagedOperation, failure: PathFailure): void {
+    const { path, put } = operation.push;
+    this.#keep(operation.staged.temporary, { path, entry: put });
+    const own = operation.push.set === undefined && operation.directories !== this.#directories;
+    if (own) operation.directories.close();
+    for (const operations of [this.#batch, ...this.#complete.map((set) => set.operations)]) {
+      const at = operations.indexOf(operation);
+      if (at >= 0) operations[at] = answer(operation.push, refused(failure));
+    }
   }
 
   /** Makes the batch durable and visible. `halted` refuses all that is not yet in place. */
-  commit(halted: AckResult | undefined): { push: PushMessage; result: AckResult }[] {
+  commit(halted: AckResult | undefined): Applied[] {
     const batch = this.#batch;
+    const sets = this.#complete;
     this.#batch = [];
+    this.#complete = [];
     this.#stagedBytes = 0;
-    if (halted === undefined) this.#syncContent(batch);
+    if (halted === undefined) this.#prepare([batch, ...sets.map((set) => set.operations)]);
     const results = batch.map((operation) => ({
       push: operation.push,
       result: this.#place(operation, halted),
     }));
     if (results.some(({ result }) => result.kind === 'applied')) this.#syncNames(batch);
+    for (const set of sets) results.push(...this.#placeSet(set, halted));
     for (const operation of batch) if (operation.kind === 'staged') operation.directories.close();
     this.#directories.close();
     return results;
   }
 
-  #admit(push: PushMessage, body: Buffer): Operation {
-    const { path } = push;
-    const { watchlists } = this.#options;
-    const implied =
-      push.put.kind === 'directory' && push.expect.kind === 'absent' && watchlists.impliedDirectory(path);
-    if (!watchlists.includes(path) && !implied) {
-      return answer(
-        push,
-        refused({ reason: 'outside-watchlist', detail: 'this node’s own watchlists do not include it' }),
-      );
-    }
-    // To `observe` nothing is below a link, so a deletion there is done. Anything else has no place to go.
-    const parent = this.#directories.parentOf(path);
-    if (!parent.ok && parent.reason === 'not-confined' && push.put.kind !== 'absent')
-      return answer(push, refused(parent));
-    const disk = this.#look(path);
-    if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
-    // A directory that only leads to a listed file is made where it is missing and otherwise left alone.
-    if (implied && disk.entry.kind === 'directory') return answer(push, { kind: 'already-there' });
-    const admission = admitPush(push, disk.entry, this.#options.agreed(path));
-    switch (admission.kind) {
-      case 'already-there':
-        return answer(push, { kind: 'already-there' });
-      case 'conflict':
-        return answer(push, { kind: 'conflict', conflict: admission.conflict, found: admission.found });
-      case 'touch':
-        return this.#inPlace(push, (target) =>
-          push.put.kind === 'file' ? changeTime(target, push.put.mtime) : undefined,
-        );
-      case 'apply':
-        return this.#stage(push, body, admission.replaces);
-    }
+  /** To be called once the results of `commit` are remembered. */
+  remembered(): void {
+    for (const id of this.#journaled) this.#options.groups?.journal.close(id);
+    this.#journaled = [];
   }
 
-  #look(path: ReplicaPath): Observation {
-    const { cache } = this.#options;
-    // The size limit guards what is sent; what is here already must be seen whatever its size.
-    return observe({
-      directories: this.#directories,
-      path,
-      cache,
-      maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
-      checkWriters: true,
-    });
+  /** Drops everything that is not in place, sets that never became complete among it. */
+  drop(): void {
+    const sets = [...this.#sets.takeIncomplete(), ...this.#complete];
+    const operations = [...this.#batch, ...sets.flatMap((set) => set.operations)];
+    // Several are reached through the same descriptors, which close together.
+    for (const operation of operations) discard(operation);
+    for (const operation of operations) if (operation.kind === 'staged') operation.directories.close();
+    for (const set of sets) set.directories.close();
+    this.#directories.close();
+    this.#batch = [];
+    this.#complete = [];
+    this.#stagedBytes = 0;
   }
 
-  /** One atomic change of the inode itself, for which no copy is needed. */
-  #inPlace(push: PushMessage, change: (target: string) => PathFailure | undefined): Operation {
-    const parent = this.#directories.parentOf(push.path);
-    if (!parent.ok) return answer(push, refused(parent));
-    const failure = change(parent.child(nameOf(push.path)));
-    return answer(push, failure === undefined ? { kind: 'applied' } : refused(failure));
+  #join(operation: Operation): void {
+    if (operation.push.set === undefined) {
+      this.#batch.push(operation);
+      return;
+    }
+    const complete = this.#sets.join(operation);
+    if (complete !== undefined) this.#complete.push(complete);
   }
 
-  #stage(push: PushMessage, body: Buffer, replaces: Entry): Operation {
-    const { put, path } = push;
-    const parent = this.#directories.parentOf(path);
-    if (!parent.ok) return answer(push, refused(parent));
-    const name = nameOf(path);
-    if (put.kind === 'absent') {
-      const names = stagedNames(parent, name, this.#options.nonce());
-      return { kind: 'remove', push, replaces, names, parentFd: parent.fd, directories: this.#directories };
-    }
-    if (put.kind === 'directory') {
-      if (replaces.kind === 'directory') return this.#inPlace(push, (target) => changeDirectory(target, put));
-      return this.#makeDirectory(push, replaces, parent);
-    }
-    if (put.kind === 'symlink') {
-      const staged = stageSymlink(parent, name, put, this.#options.nonce());
-      return staged.ok
-        ? this.#staged(push, replaces, staged.value, parent)
-        : answer(push, refused(staged.failure));
-    }
-    const lack = lackOfSpace(parent.fd, put.size, this.#options.minFreeDiskBytes);
-    if (lack !== undefined) return answer(push, refused(lack));
-    if (push.content === 'local') return this.#stageLocal(push, replaces, parent);
-    if (push.content === 'none')
-      return answer(push, refused({ reason: 'need-content', detail: 'the push came without content' }));
-    if (push.content === 'stream') return this.#receive(push, replaces, put.size);
-    const file = StagedFile.create(parent, name, this.#options.nonce());
-    if (!file.ok) return answer(push, refused(file.failure));
-    this.#stagedBytes += body.byteLength;
-    return this.#finishFile({ push, replaces, parent }, file.value, file.value.write(body));
+  #makeDirectory(operation: StagedOperation): Operation {
+    this.#options.intend?.([operation.push]);
+    return answer(operation.push, this.#swapper.place(operation));
   }
 
-  /** Begins a file that outlives this batch. */
-  #receive(push: PushMessage, replaces: Entry, size: number): Operation {
-    const directories = new Directories(this.#options.root);
-    const parent = directories.parentOf(push.path);
-    if (!parent.ok) {
-      directories.close();
-      return answer(push, refused(parent));
-    }
-    const file = StagedFile.create(parent, nameOf(push.path), this.#options.nonce());
-    if (!file.ok) {
-      directories.close();
-      return answer(push, refused(file.failure));
-    }
-    for (const ancestor of ancestorsOf(parentOf(push.path))) directories.release(ancestor);
-    return {
-      kind: 'receiving',
-      push,
-      replaces,
-      file: file.value,
-      directories,
-      parentFd: parent.fd,
-      left: size,
-    };
-  }
-
-  /** Only attributes change: the content is taken from the file that is here already. */
-  #stageLocal(push: PushMessage, replaces: Entry, parent: OpenDirectory): Operation {
-    const { put, path } = push;
-    if (put.kind !== 'file' || replaces.kind !== 'file' || !sameContent(put, replaces)) {
-      return answer(push, refused({ reason: 'need-content', detail: 'the content is not on this node' }));
-    }
-    const name = nameOf(path);
-    if (sameEntry({ ...replaces, mode: put.mode }, put) && replaces.mtime === put.mtime) {
-      return this.#inPlace(push, (target) => changeMode(target, put.mode));
-    }
-    const source = openExisting(parent.child(name));
-    if (!source.ok) return answer(push, refused(source.failure));
-    try {
-      const file = StagedFile.create(parent, name, this.#options.nonce());
-      if (!file.ok) return answer(push, refused(file.failure));
-      return this.#finishFile(
-        { push, replaces, parent },
-        file.value,
-        file.value.copyFrom(source.value, this.#buffer),
-      );
-    } finally {
-      closeSync(source.value);
-    }
-  }
-
-  #finishFile(
-    { push, replaces, parent }: { push: PushMessage; replaces: Entry; parent: OpenDirectory },
-    file: StagedFile,
-    written: PathFailure | undefined,
-  ): Operation {
-    const failure = written ?? (push.put.kind === 'file' ? file.finish(push.put) : undefined);
-    if (failure === undefined) return this.#staged(push, replaces, file.names, parent);
-    file.discard();
-    return answer(push, refused(failure));
-  }
-
-  #staged(push: PushMessage, replaces: Entry, staged: Staged, { fd }: OpenDirectory): Operation {
-    return { kind: 'staged', push, replaces, staged, parentFd: fd, directories: this.#directories };
-  }
-
-  /** Directories go in place at once, since what follows in the same batch may lie in them. */
-  #makeDirectory(push: PushMessage, replaces: Entry, parent: OpenDirectory): Operation {
-    if (push.put.kind !== 'directory') throw new Error('only a directory is made here');
-    const staged = stageDirectory(parent, nameOf(push.path), push.put, this.#options.nonce());
-    if (!staged.ok) return answer(push, refused(staged.failure));
-    return answer(push, this.#place(this.#staged(push, replaces, staged.value, parent), undefined));
-  }
-
-  #syncContent(batch: readonly Operation[]): void {
-    const files = batch.flatMap((operation) => {
-      if (operation.kind !== 'staged' || operation.push.put.kind !== 'file') return [];
-      return [{ path: operation.staged.temporary, parentFd: operation.parentFd }];
-    });
+  /** The last step before anything is in place: contents are durable, and what is placed is noted. */
+  #prepare(all: readonly (readonly Operation[])[]): void {
+    const ready = all.flatMap((operations) => operations.filter(isReady));
+    if (ready.length === 0) return;
+    const files = ready.flatMap((operation) =>
+      operation.kind === 'staged' && operation.push.put.kind === 'file'
+        ? [{ path: operation.staged.temporary, parentFd: operation.parentFd }]
+        : [],
+    );
     syncFiles(files);
+    this.#options.intend?.(ready.map(({ push }) => push));
   }
 
   #syncNames(batch: readonly Operation[]): void {
@@ -297,20 +216,56 @@ export class Applier {
     if (operation.kind === 'receiving')
       throw new Error('a push whose content is incomplete is never in a batch');
     if (halted !== undefined) {
-      if (operation.kind === 'staged') removeTemporary(operation.staged.temporary);
+      discard(operation);
       return halted;
     }
     return this.#swapper.place(operation);
   }
+
+  #placeSet(set: PushSet, halted: AckResult | undefined): Applied[] {
+    const { operations } = set;
+    const { keepVersion, groups, nonce, renames = kernelRenames } = this.#options;
+    let results = operations.map((operation) => ({ push: operation.push, result: halted }));
+    if (halted !== undefined) for (const operation of operations) discard(operation);
+    else {
+      if (groups === undefined) throw new Error('sets cannot be placed without a journal');
+      const tools = { ...groups, swapper: this.#swapper, keepVersion, nonce, renames };
+      const placed = placeGroup(operations, tools);
+      if (placed.journaled !== undefined) this.#journaled.push(placed.journaled);
+      results = operations.map((operation) => ({
+        push: operation.push,
+        result: placed.results.get(operation),
+      }));
+    }
+    for (const operation of operations) if (operation.kind === 'staged') operation.directories.close();
+    set.directories.close();
+    return results.flatMap(({ push, result }) => (result === undefined ? [] : [{ push, result }]));
+  }
+
+  #discardContent({ file, directories }: Receiving): void {
+    file.discard();
+    directories.close();
+  }
+
+  #keepStaged({ push, file, directories }: Receiving): void {
+    this.#keep(file.names.temporary, { path: push.path, entry: push.put });
+    directories.close();
+  }
+
+  /** A content that was refused is kept if it can be; that it cannot changes nothing about the answer. */
+  #keep(from: string, { path, entry }: { path: ReplicaPath; entry: Entry }): void {
+    try {
+      this.#options.keepVersion({ from, path, entry, reason: 'refused' });
+    } catch (error) {
+      this.#options.onNotKept?.(path, errnoFailure(error, path));
+    }
+  }
 }
 
-function openExisting(path: string): Outcome<number> {
-  try {
-    return {
-      ok: true,
-      value: openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
-    };
-  } catch (error) {
-    return { ok: false, failure: errnoFailure(error) };
-  }
+function isReady(operation: Operation): operation is Ready {
+  return operation.kind === 'staged' || operation.kind === 'remove';
+}
+
+function isRefusedAlready(operation: Operation): boolean {
+  return operation.kind === 'answered' && isRefusal(operation.result);
 }

@@ -15,8 +15,8 @@ export function refusalOf(node: PassiveNode, hello: Hello): { reason: Reason; de
     const detail = `both nodes call themselves ${hello.node}; give each its own name in its configuration`;
     return { reason: 'io', detail };
   }
-  // An inspection changes nothing: verify works whatever the seats and the switch say.
-  if (hello.purpose === 'inspect') return undefined;
+  // Questions change nothing, and requests are what changes seat and switch: both work whatever these say.
+  if (hello.purpose !== 'replicate') return undefined;
   const refusal = admitSender(node.seat(), node.haSwitch(), hello.epoch);
   return refusal === undefined ? undefined : { reason: refusal, detail: explain(node, refusal) };
 }

@@ -14,7 +14,10 @@ import type { FromActive, FromPassive } from '../wire/message.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
 import { failureOf, shortened } from './operation.ts';
 
-type Question = Extract<FromActive, { t: 'manifest' | 'directories' | 'agreed' | 'look' | 'fetch' }>;
+type Question = Extract<
+  FromActive,
+  { t: 'manifest' | 'directories' | 'agreed' | 'look' | 'fetch' | 'versions' }
+>;
 type Manifested = {
   readonly manifest: Manifest;
   readonly theirs: Map<ReplicaPath, string>;
@@ -25,10 +28,15 @@ type Manifested = {
 export class Inspector {
   readonly #node: PassiveNode;
   readonly #connection: Connection<FromActive, FromPassive>;
-  readonly #memory: PeerMemory;
+  readonly #memory: PeerMemory | undefined;
   #manifested: { readonly id: number; readonly ready: Promise<Manifested> } | undefined;
 
-  constructor(node: PassiveNode, connection: Connection<FromActive, FromPassive>, memory: PeerMemory) {
+  /** `memory`: where agreements are remembered; undefined in a session that only looks. */
+  constructor(
+    node: PassiveNode,
+    connection: Connection<FromActive, FromPassive>,
+    memory: PeerMemory | undefined,
+  ) {
     this.#node = node;
     this.#connection = connection;
     this.#memory = memory;
@@ -72,7 +80,13 @@ export class Inspector {
       case 'look':
         return this.#look(question.id, question.paths);
       case 'fetch':
-        return this.#fetch(question.id, question.path);
+        return this.#fetch(question.id, question.path, question.version);
+      case 'versions': {
+        const known = this.#node.watchlists.includes(question.path) ? this.#node.versions(question.path) : [];
+        // One answer, so that of very many only the newest are told.
+        const [newest] = inChunks(known);
+        return this.#connection.send({ t: 'versions', id: question.id, rows: newest?.rows ?? [] });
+      }
     }
   }
 
@@ -143,8 +157,10 @@ export class Inspector {
   }
 
   #rememberAgreed({ manifest, except }: Manifested): void {
-    for (const [path, entry] of manifest.entries) if (!except.has(path)) this.#memory.record(path, entry);
-    this.#memory.commit();
+    const memory = this.#memory;
+    if (memory === undefined) return;
+    for (const [path, entry] of manifest.entries) if (!except.has(path)) memory.record(path, entry);
+    memory.commit();
   }
 
   #look(id: number, paths: readonly ReplicaPath[]): void {
@@ -171,11 +187,8 @@ export class Inspector {
     this.#connection.send({ t: 'entries', id, directories: [], rows, problems, last: true });
   }
 
-  async #fetch(id: number, path: ReplicaPath): Promise<void> {
-    using directories = new Directories(this.#node.root);
-    const parent = directories.parentOf(path);
-    const fd =
-      this.#node.watchlists.includes(path) && parent.ok ? openRegular(parent.child(nameOf(path))) : undefined;
+  async #fetch(id: number, path: ReplicaPath, version: string | undefined): Promise<void> {
+    const fd = this.#node.watchlists.includes(path) ? this.#open(path, version) : undefined;
     if (fd === undefined) return this.#connection.send({ t: 'content', id, found: false, last: true });
     try {
       for (;;) {
@@ -189,6 +202,13 @@ export class Inspector {
     } finally {
       closeSync(fd);
     }
+  }
+
+  #open(path: ReplicaPath, version: string | undefined): number | undefined {
+    if (version !== undefined) return this.#node.openVersion(version, path);
+    using directories = new Directories(this.#node.root);
+    const parent = directories.parentOf(path);
+    return parent.ok ? openRegular(parent.child(nameOf(path))) : undefined;
   }
 }
 

@@ -1,15 +1,21 @@
-import type { Entry } from '../core/entry.ts';
+import type { Command } from '../config/watchlist.ts';
+import type { Entry, FileEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
 import type { Seat, Switch } from '../core/seat.ts';
 import type { EntryCache } from '../files/observation.ts';
 import type { Renames } from '../files/place.ts';
+import type { GroupJournal } from '../state/journal.ts';
+import type { PeerRequest, RemoteVersion, Standing } from '../wire/message.ts';
+import type { VersionReason } from './operation.ts';
 
 /** The watchlists of this node, as far as serving needs them. */
 export type ServedWatchlists = {
   readonly digest: string;
   readonly roots: readonly ReplicaPath[];
+  readonly validators: readonly Command[];
+  readonly applies: readonly Command[];
   includes(path: ReplicaPath): boolean;
   impliedDirectory(path: ReplicaPath): boolean;
   mayContain(directory: ReplicaPath): boolean;
@@ -19,7 +25,14 @@ export type ServedWatchlists = {
 export type PeerMemory = {
   agreed(path: ReplicaPath): Entry | undefined;
   record(path: ReplicaPath, entry: Entry): void;
+  /** Notes what is about to be placed; `commit` forgets it in the transaction that remembers the results. */
+  intend(pushes: readonly { readonly path: ReplicaPath; readonly put: Entry }[]): void;
   commit(): void;
+  /**
+   * What a crash left between placing and remembering: what lies on the disk as it was to be placed is agreed.
+   * `look` answers what is there now; undefined where it cannot be told or is not replicated.
+   */
+  recover(look: (path: ReplicaPath) => Entry | undefined): void;
   conflict(found: {
     path: ReplicaPath;
     kind: ConflictKind;
@@ -51,19 +64,49 @@ export type PassiveNode = {
   /** Remembers the highest epoch seen anywhere. */
   learnEpoch(epoch: number): void;
   haSwitch(): Switch;
+  /** The highest epoch that this node heard of, its own included. */
+  highestEpoch(): number;
   memoryOf(peer: string): PeerMemory;
+  /** Keeps what has the full path `from` and consumes it. */
   keepVersion(kept: {
     from: string;
     path: ReplicaPath;
     entry: Entry;
     epoch: number;
     peer: string;
-    reason: 'overwritten' | 'removed' | 'interrupted';
+    reason: VersionReason;
+  }): void;
+  /** Keeps a content that was refused before it reached the disk. */
+  keepRefused(kept: {
+    content: Uint8Array;
+    path: ReplicaPath;
+    entry: FileEntry;
+    epoch: number;
+    peer: string;
   }): void;
   /** Makes the versions kept since the last call survive a power cut; `syncFileSystem` is quicker for many. */
   settleVersions(): void;
+  /** The kept versions of a path, newest first. */
+  versions(path: ReplicaPath): readonly RemoteVersion[];
+  /** A descriptor at the beginning of the content of a version, to be closed; undefined where there is none. */
+  openVersion(id: string, path: ReplicaPath): number | undefined;
+  readonly journal: GroupJournal;
+  /** Completes or brings back the groups that a crash interrupted. To be called before `sweep`. */
+  recoverGroups(): void;
   /** Removes what a crash left under temporary names, keeping it as versions. */
   sweep(): void;
+  /** Does what another node asks for. A Failure, thrown, is the answer; anything else is a bug. */
+  onRequest(from: string, request: PeerRequest): Promise<unknown>;
+  /** The active told how far behind this node is. */
+  onStanding(from: string, standing: Standing): void;
+  /** Tells of edits that were made on this node while a session is open; answers how to stop it. */
+  watchEdits(onPaths: (paths: readonly ReplicaPath[]) => void): () => void;
+  /** A session to replicate was admitted: that node is the active. */
+  onActive(name: string): void;
+  /** While this node is active, a sender with a newer epoch came. It was refused all the same. */
+  onNewerEpoch(epoch: number, from: string): void;
+  /** A sender came that is active with the very epoch with which this node is. */
+  onSplitBrain(from: string): void;
   readonly placing: PlacingRight;
   readonly log: Log;
   readonly renames?: Renames;

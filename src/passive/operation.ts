@@ -20,6 +20,8 @@ export type Operation =
       readonly parentFd: number;
       /** Bytes that are still to come. */
       left: number;
+      /** The push is answered with this already; its content is only received to be kept as a version. */
+      readonly verdict?: AckResult;
     }
   /** Complete under its temporary name. */
   | {
@@ -42,9 +44,11 @@ export type Operation =
 
 /** Operations that can be put in place. */
 export type Ready = Extract<Operation, { kind: 'staged' | 'remove' }>;
+export type StagedOperation = Extract<Operation, { kind: 'staged' }>;
+export type Receiving = Extract<Operation, { kind: 'receiving' }>;
 
 /** Why a content is kept on the passive. */
-export type VersionReason = 'overwritten' | 'removed' | 'interrupted';
+export type VersionReason = 'overwritten' | 'removed' | 'refused' | 'interrupted';
 
 /** What an observation that gave no entry means as a refusal. */
 export function failureOf(observation: Exclude<Observation, { kind: 'entry' }>): PathFailure {
@@ -58,7 +62,7 @@ export function failureOf(observation: Exclude<Observation, { kind: 'entry' }>):
   }
 }
 
-export function refused(failure: PathFailure): AckResult {
+export function refused(failure: PathFailure): Extract<AckResult, { kind: 'refused' }> {
   return { kind: 'refused', reason: failure.reason, detail: shortened(failure.detail), epoch: 0 };
 }
 
@@ -74,6 +78,11 @@ export function shortened(detail: string): string {
 /** A push with nothing left to do. */
 export function answer(push: PushMessage, result: AckResult): Operation {
   return { kind: 'answered', push, result };
+}
+
+/** Whether an answered push leaves its path as it was, against what the sender wants. */
+export function isRefusal(result: AckResult): boolean {
+  return result.kind === 'conflict' || result.kind === 'refused';
 }
 
 /** More content came than the push announced. */

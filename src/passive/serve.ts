@@ -1,29 +1,19 @@
-import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Reason } from '../core/failure.ts';
-import { admitSender } from '../core/seat.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import { Directories } from '../files/confined.ts';
+import { observe } from '../files/observe.ts';
 import { Connection, type ConnectionEnd, type Received } from '../wire/connection.ts';
-import {
-  type AckResult,
-  type FromActive,
-  type FromPassive,
-  parseFromActive,
-  protocolVersion,
-} from '../wire/message.ts';
-import { Applier } from './apply.ts';
+import { type FromActive, type FromPassive, parseFromActive, protocolVersion } from '../wire/message.ts';
 import { refusalOf } from './greeting.ts';
-import { Inspector } from './inspect.ts';
-import type { PassiveNode, PeerMemory } from './node.ts';
-import { type Operation, shortened } from './operation.ts';
+import type { PassiveNode } from './node.ts';
+import { shortened } from './operation.ts';
+import { Serving } from './serving.ts';
 
 type Hello = Extract<FromActive, { t: 'hello' }>;
-type Receiving = Extract<Operation, { kind: 'receiving' }>;
 
 /** A sender waits for the welcome, so that only a hostile one sends much before it. */
 const maxEarly = 64;
-
-/** A batch is committed when this much waits, or as soon as nothing more arrives. */
-const batchLimits = { operations: 256, bytes: 16 * 1024 * 1024 };
 
 /**
  * Serves one session over any duplex stream. Tells `onEnd` why it is over. Nothing but `hello` is accepted first:
@@ -44,6 +34,7 @@ export async function serve(
 class Session {
   readonly over: Promise<ConnectionEnd>;
   readonly #node: PassiveNode;
+  readonly #stream: Duplex;
   readonly #connection: Connection<FromActive, FromPassive>;
   #serving: Serving | undefined;
   #greeted = false;
@@ -53,6 +44,7 @@ class Session {
 
   constructor(node: PassiveNode, stream: Duplex) {
     this.#node = node;
+    this.#stream = stream;
     this.#connection = new Connection({
       stream,
       parse: parseFromActive,
@@ -60,7 +52,7 @@ class Session {
     });
     this.over = this.#connection.ended.then(async (end) => {
       await this.#greeting;
-      this.#serving?.close();
+      await this.#serving?.close();
       return end;
     });
   }
@@ -84,13 +76,18 @@ class Session {
     const hello = first.message;
     const refusal = refusalOf(this.#node, hello);
     if (refusal === undefined && hello.purpose === 'replicate') this.#node.learnEpoch(hello.epoch);
-    if (refusal !== undefined) return this.#refuse(refusal.reason, refusal.detail);
+    if (refusal !== undefined) {
+      this.#refuse(refusal.reason, refusal.detail);
+      return this.#tellOfRival(refusal.reason, hello);
+    }
     const right = hello.purpose === 'replicate' ? await this.#takeRight(hello) : undefined;
     if (hello.purpose === 'replicate' && right === undefined) {
       return this.#refuse('busy', 'another session on this node did not let go of the right to place files');
     }
-    this.#serving = new Serving(this.#node, this.#connection, hello, right);
+    const [node, stream, connection] = [this.#node, this.#stream, this.#connection];
+    this.#serving = new Serving({ node, stream, connection, hello, right });
     this.#welcome();
+    if (right !== undefined) this.#node.onActive(hello.node);
     this.#serving.handle(this.#early.splice(0));
   }
 
@@ -98,9 +95,32 @@ class Session {
     const right = await this.#node.placing.take(hello.node, () =>
       this.#connection.destroy('superseded by a newer session'),
     );
-    // Nobody else places from here on, so whatever has a temporary name is left over from a crash.
-    if (right !== undefined) this.#node.sweep();
+    if (right !== undefined) this.#recover(hello);
     return right;
+  }
+
+  /**
+   * Nobody else places from here on, so whatever is unfinished is left over from a crash: groups first, since their
+   * files wait under temporary names, then what was placed and not remembered.
+   */
+  #recover(hello: Hello): void {
+    const { root, watchlists, cache } = this.#node;
+    this.#node.recoverGroups();
+    using directories = new Directories(root);
+    this.#node.memoryOf(hello.node).recover((path: ReplicaPath) => {
+      if (!watchlists.includes(path)) return undefined;
+      const limits = { maxFileSizeBytes: Number.MAX_SAFE_INTEGER, checkWriters: false };
+      const seen = observe({ directories, path, cache, ...limits });
+      return seen.kind === 'entry' ? seen.entry : undefined;
+    });
+    this.#node.sweep();
+  }
+
+  /** Two nodes that are active at once: which one steps down is not for the session to say. */
+  #tellOfRival(reason: Reason, hello: Hello): void {
+    if (reason === 'split-brain') this.#node.onSplitBrain(hello.node);
+    if (reason === 'peer-is-active' && hello.epoch > this.#node.seat().epoch)
+      this.#node.onNewerEpoch(hello.epoch, hello.node);
   }
 
   #welcome(): void {
@@ -114,6 +134,8 @@ class Session {
       epoch: seat.epoch,
       ha: this.#node.haSwitch().state,
       watchlists: this.#node.watchlists.digest,
+      now: Date.now(),
+      highest: this.#node.highestEpoch(),
     });
   }
 
@@ -125,174 +147,5 @@ class Session {
       epoch: this.#node.seat().epoch,
     });
     this.#connection.close();
-  }
-}
-
-/** The part of a session after the handshake. */
-class Serving {
-  readonly #node: PassiveNode;
-  readonly #connection: Connection<FromActive, FromPassive>;
-  readonly #hello: Hello;
-  readonly #right: { release(): void } | undefined;
-  readonly #memory: PeerMemory;
-  readonly #applier: Applier;
-  readonly #inspector: Inspector;
-  readonly #receiving = new Map<number, Receiving>();
-  #commitPlanned = false;
-  #arrived = 0;
-
-  constructor(
-    node: PassiveNode,
-    connection: Connection<FromActive, FromPassive>,
-    hello: Hello,
-    right: { release(): void } | undefined,
-  ) {
-    this.#node = node;
-    this.#connection = connection;
-    this.#hello = hello;
-    this.#right = right;
-    this.#memory = node.memoryOf(hello.node);
-    this.#inspector = new Inspector(node, connection, this.#memory);
-    this.#applier = new Applier({
-      ...node.limits,
-      root: node.root,
-      watchlists: node.watchlists,
-      cache: node.cache,
-      agreed: (path) => this.#memory.agreed(path),
-      keepVersion: (kept) => node.keepVersion({ ...kept, epoch: hello.epoch, peer: hello.node }),
-      nonce: () => randomBytes(6).toString('hex'),
-      ...(node.renames === undefined ? {} : { renames: node.renames }),
-    });
-  }
-
-  handle(messages: readonly Received<FromActive>[]): void {
-    this.#arrived += 1;
-    for (const { message, body } of messages) {
-      if (this.#connection.open) this.#handle(message, body);
-    }
-    const { operations, bytes } = this.#applier.waiting;
-    if (operations >= batchLimits.operations || bytes >= batchLimits.bytes) this.#commit();
-    else if (operations > 0) this.#planCommit();
-  }
-
-  close(): void {
-    for (const operation of this.#receiving.values()) this.#applier.abort(operation);
-    this.#receiving.clear();
-    if (this.#connection.open === false && this.#applier.waiting.operations > 0) this.#commit();
-    this.#node.cache.commit();
-    this.#right?.release();
-  }
-
-  #handle(message: FromActive, body: Buffer): void {
-    switch (message.t) {
-      case 'hello':
-        return this.#violated('hello came twice');
-      case 'push': {
-        const halted = this.#halted(message.epoch);
-        if (halted !== undefined) return this.#connection.send({ t: 'ack', id: message.id, result: halted });
-        if (this.#receiving.has(message.id)) return this.#violated(`the id ${message.id} came twice`);
-        const receiving = this.#applier.begin(message, body);
-        if (receiving !== undefined) this.#receiving.set(message.id, receiving);
-        return;
-      }
-      case 'chunk':
-        return this.#onChunk(message.id, body, message.last);
-      case 'abort': {
-        const operation = this.#receiving.get(message.id);
-        this.#receiving.delete(message.id);
-        if (operation !== undefined) this.#applier.abort(operation);
-        return;
-      }
-      case 'ping':
-        return this.#connection.send({ t: 'pong', id: message.id });
-      case 'manifest':
-      case 'directories':
-      case 'agreed':
-      case 'look':
-      case 'fetch':
-        return this.#inspector.handle(message);
-    }
-  }
-
-  /** The sender does not keep to the protocol. It is told why, in case it is only of another version. */
-  #violated(detail: string): void {
-    this.#connection.send({ t: 'refused', reason: 'io', detail, epoch: this.#node.seat().epoch });
-    this.#connection.close();
-  }
-
-  #onChunk(id: number, body: Buffer, last: boolean): void {
-    const operation = this.#receiving.get(id);
-    // Chunks of a push that was refused at its beginning are on their way still: they are dropped.
-    if (operation === undefined) return;
-    if (!this.#applier.continue(operation, body, last) || last) this.#receiving.delete(id);
-  }
-
-  /** Commits once two turns of the event loop brought nothing new, so that a burst makes large batches. */
-  #planCommit(): void {
-    if (this.#commitPlanned) return;
-    this.#commitPlanned = true;
-    const arrived = this.#arrived;
-    setImmediate(() =>
-      setImmediate(() => {
-        this.#commitPlanned = false;
-        if (this.#applier.waiting.operations === 0) return;
-        if (this.#arrived === arrived) this.#commit();
-        else this.#planCommit();
-      }),
-    );
-  }
-
-  #commit(): void {
-    const results = this.#applier.commit(this.#halted(this.#hello.epoch));
-    for (const { push, result } of results) {
-      const agreed = result.kind === 'applied' || result.kind === 'already-there';
-      if (agreed && this.#node.watchlists.includes(push.path)) {
-        this.#memory.record(push.path, push.put);
-        this.#memory.resolved(push.path);
-      }
-      if (result.kind === 'conflict') {
-        this.#memory.conflict({
-          path: push.path,
-          kind: result.conflict,
-          active: push.put,
-          passive: result.found,
-          epoch: push.epoch,
-        });
-      }
-      if (result.kind === 'applied') this.#node.log({ kind: 'placed', path: push.path, what: push.put.kind });
-      if (result.kind === 'refused') {
-        this.#node.log({
-          kind: 'path-failed',
-          peer: this.#hello.node,
-          path: push.path,
-          reason: result.reason,
-          detail: result.detail,
-        });
-      }
-    }
-    this.#node.settleVersions();
-    this.#memory.commit();
-    for (const { push, result } of results) this.#connection.send({ t: 'ack', id: push.id, result });
-  }
-
-  /** Why nothing may be placed now: the switch and the seat may change in the middle of a session. */
-  #halted(epoch: number): AckResult | undefined {
-    const seat = this.#node.seat();
-    if (this.#hello.purpose !== 'replicate') {
-      return {
-        kind: 'refused',
-        reason: 'superseded',
-        detail: 'this session was opened to look only',
-        epoch: seat.epoch,
-      };
-    }
-    const refusal = admitSender(seat, this.#node.haSwitch(), epoch);
-    if (refusal === undefined) return undefined;
-    return {
-      kind: 'refused',
-      reason: refusal,
-      detail: `${this.#node.name} refuses: ${refusal}`,
-      epoch: seat.epoch,
-    };
   }
 }

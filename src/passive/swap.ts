@@ -1,11 +1,10 @@
-import { rmdirSync, unlinkSync } from 'node:fs';
-import { absent, type Entry, sameEntry } from '../core/entry.ts';
+import { rmdirSync } from 'node:fs';
+import { absent, type Entry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { childOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import type { Observation } from '../files/observation.ts';
-import { observeAt } from '../files/observe.ts';
 import {
   exchangeBack,
   moveAside,
@@ -13,10 +12,17 @@ import {
   type Placement,
   placeStaged,
   type Renames,
-  type Staged,
 } from '../files/place.ts';
-import type { AckResult, PushMessage } from '../wire/message.ts';
-import { failureOf, type Operation, type Ready, refused, type VersionReason } from './operation.ts';
+import type { AckResult } from '../wire/message.ts';
+import {
+  failureOf,
+  type Operation,
+  type Ready,
+  refused,
+  type StagedOperation,
+  type VersionReason,
+} from './operation.ts';
+import { lookAt, removeTemporary } from './temporary.ts';
 
 export type KeepVersion = (kept: {
   from: string;
@@ -28,8 +34,15 @@ export type KeepVersion = (kept: {
 export type SwapperOptions = {
   readonly directories: Directories;
   readonly keepVersion: KeepVersion;
+  /** Whether our own content that met a conflict becomes a version too. */
+  readonly keepsRefused: boolean;
   readonly renames: Renames;
 };
+
+type Removal = Extract<Operation, { kind: 'remove' }>;
+
+/** In place, and what it displaced, if anything, is what admit saw and waits under the temporary name. */
+type Exchanged = AckResult | 'in-place';
 
 /**
  * The compare-and-swap of placing: exchange, look at what was displaced, and if it is not what admit saw,
@@ -44,40 +57,58 @@ export class Swapper {
 
   /** Puts one operation in place, or says why it is not. Nothing temporary stays behind. */
   place(operation: Ready): AckResult {
+    const exchanged = this.exchange(operation);
+    if (exchanged !== 'in-place') return exchanged;
+    const failure = this.retire(operation);
+    return failure === undefined ? { kind: 'applied' } : this.#giveBack(operation, failure);
+  }
+
+  /**
+   * The first half of `place`. Anything but `in-place` is final, and nothing temporary stays behind; otherwise
+   * `retire` follows.
+   */
+  exchange(operation: Ready): Exchanged {
     const parent = operation.directories.parentOf(operation.push.path);
     if (parent.ok && parent.fd === operation.parentFd) {
-      return operation.kind === 'remove' ? this.#remove(operation) : this.#swap(operation);
+      return operation.kind === 'remove' ? this.#aside(operation) : this.#swap(operation);
     }
     // Somebody moved the directory since its content was staged: its descriptor leads elsewhere now.
     if (operation.kind === 'staged') removeTemporary(operation.staged.temporary);
     return refused(parent.ok ? { reason: 'busy', detail: 'its directory was moved on this node' } : parent);
   }
 
-  #swap(operation: Extract<Operation, { kind: 'staged' }>): AckResult {
+  /** The second half: keeps what was displaced and removes its temporary name. After a failure it is there still. */
+  retire(operation: Ready): PathFailure | undefined {
+    const { push, replaces } = operation;
+    if (replaces.kind === 'absent') return undefined;
+    const [from, reason] =
+      operation.kind === 'remove'
+        ? ([operation.names.temporary, 'removed'] as const)
+        : ([operation.staged.temporary, 'overwritten'] as const);
+    return this.#keep(from, push.path, replaces, reason);
+  }
+
+  #swap(operation: StagedOperation): Exchanged {
     const { push, replaces, staged } = operation;
     const placement = placeStaged(staged, replaces, this.#options.renames);
     if (placement.kind !== 'placed') {
-      removeTemporary(staged.temporary);
-      return this.#notPlaced(push, staged, placement);
+      const result = this.#notPlaced(push.path, staged.target, placement);
+      this.#dropRefused(operation, result);
+      return result;
     }
     if (replaces.kind === 'directory') this.#options.directories.forget(push.path);
-    if (placement.displaced === undefined) return { kind: 'applied' };
+    if (placement.displaced === undefined) return 'in-place';
     const found = this.#lookBeside(push.path, staged);
-    if (found.kind === 'entry' && sameEntry(found.entry, replaces)) {
-      const failure = this.#retire(placement.displaced, push.path, found.entry, 'overwritten');
-      if (failure === undefined) return { kind: 'applied' };
-      const stuck = exchangeBack(staged, this.#options.renames);
-      if (stuck === undefined) this.#dropOwn(push.path, staged, push.put);
-      return refused(stuck ?? failure);
-    }
+    if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
     // Somebody saved the file between our look and the exchange. What they wrote goes back.
     const stuck = exchangeBack(staged, this.#options.renames);
     if (stuck !== undefined) return refused(stuck);
-    this.#dropOwn(push.path, staged, push.put);
-    return this.#changedMeanwhile(found);
+    const result = changedMeanwhile(found);
+    this.#dropRefused(operation, result);
+    return result;
   }
 
-  #remove(operation: Extract<Operation, { kind: 'remove' }>): AckResult {
+  #aside(operation: Removal): Exchanged {
     const { push, replaces, names } = operation;
     if (replaces.kind === 'directory') {
       try {
@@ -90,23 +121,28 @@ export class Swapper {
     }
     const aside = moveAside(names, this.#options.renames);
     if (aside.kind === 'vanished') return { kind: 'already-there' };
-    if (aside.kind !== 'placed') return this.#notPlaced(push, names, aside);
+    if (aside.kind !== 'placed') return this.#notPlaced(push.path, names.target, aside);
     const found = this.#lookBeside(push.path, names);
-    if (found.kind === 'entry' && sameEntry(found.entry, replaces)) {
-      const failure = this.#retire(names.temporary, push.path, found.entry, 'removed');
-      if (failure === undefined) return { kind: 'applied' };
-      const back = moveBack(names, this.#options.renames);
-      return refused(typeof back === 'object' ? back : failure);
-    }
+    if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
     const back = moveBack(names, this.#options.renames);
     if (typeof back === 'object') return refused(back);
     if (back === 'occupied' && found.kind === 'entry')
-      this.#retire(names.temporary, push.path, found.entry, 'interrupted');
-    return this.#changedMeanwhile(back === 'occupied' ? lookAt(names.target, push.path) : found);
+      this.#keep(names.temporary, push.path, found.entry, 'interrupted');
+    return changedMeanwhile(back === 'occupied' ? lookAt(names.target, push.path) : found);
   }
 
-  /** Keeps what was displaced and removes its temporary name. */
-  #retire(from: string, path: ReplicaPath, entry: Entry, reason: VersionReason): PathFailure | undefined {
+  /** What was displaced could not be kept, so it takes its place again. */
+  #giveBack(operation: Ready, failure: PathFailure): AckResult {
+    if (operation.kind === 'remove') {
+      const back = moveBack(operation.names, this.#options.renames);
+      return refused(typeof back === 'object' ? back : failure);
+    }
+    const stuck = exchangeBack(operation.staged, this.#options.renames);
+    if (stuck === undefined) this.#dropOwn(operation, undefined);
+    return refused(stuck ?? failure);
+  }
+
+  #keep(from: string, path: ReplicaPath, entry: Entry, reason: VersionReason): PathFailure | undefined {
     try {
       if (entry.kind === 'directory') rmdirSync(from);
       else this.#options.keepVersion({ from, path, entry, reason });
@@ -116,43 +152,41 @@ export class Swapper {
     }
   }
 
-  /** Removes what we had put in place for a moment, unless somebody wrote to it in that moment. */
-  #dropOwn(path: ReplicaPath, staged: Staged, put: Entry): void {
-    const own = this.#lookBeside(path, staged);
-    if (own.kind === 'entry' && own.entry.kind !== 'absent' && !sameEntry(own.entry, put)) {
-      this.#retire(staged.temporary, path, own.entry, 'interrupted');
-    } else removeTemporary(staged.temporary);
+  /** Our content that met a conflict is kept as a version, unless the same bytes are on the disk. */
+  #dropRefused(operation: StagedOperation, result: AckResult): void {
+    const { put } = operation.push;
+    const conflict = this.#options.keepsRefused && result.kind === 'conflict' ? result : undefined;
+    const lost = conflict !== undefined && put.kind === 'file' && !sameContent(conflict.found, put);
+    this.#dropOwn(operation, lost ? 'refused' : undefined);
   }
 
-  #lookBeside(path: ReplicaPath, staged: Staged): Observation {
-    return lookAt(staged.temporary, childOf(parentOf(path), staged.temporaryName));
+  /** Removes what we had in place, or nearly so, unless somebody wrote to it meanwhile or it is to be kept. */
+  #dropOwn({ push, staged }: StagedOperation, reason: VersionReason | undefined): void {
+    const own = this.#lookBeside(push.path, staged);
+    const ours = own.kind === 'entry' && (own.entry.kind === 'absent' || sameEntry(own.entry, push.put));
+    const keepAs = own.kind === 'entry' && !ours ? 'interrupted' : reason;
+    if (own.kind !== 'entry' || keepAs === undefined || own.entry.kind === 'absent')
+      return removeTemporary(staged.temporary);
+    if (this.#keep(staged.temporary, push.path, own.entry, keepAs) !== undefined && ours)
+      removeTemporary(staged.temporary);
   }
 
-  #notPlaced(push: PushMessage, names: Staged, placement: Exclude<Placement, { kind: 'placed' }>): AckResult {
+  #lookBeside(path: ReplicaPath, names: { temporary: string; temporaryName: string }): Observation {
+    return lookAt(names.temporary, childOf(parentOf(path), names.temporaryName));
+  }
+
+  #notPlaced(
+    path: ReplicaPath,
+    target: string,
+    placement: Exclude<Placement, { kind: 'placed' }>,
+  ): AckResult {
     if (placement.kind === 'failed') return refused(placement.failure);
-    if (placement.kind === 'vanished')
-      return this.#changedMeanwhile({ kind: 'entry', entry: absent, stamp: '' });
-    return this.#changedMeanwhile(lookAt(names.target, push.path));
-  }
-
-  #changedMeanwhile(found: Observation): AckResult {
-    if (found.kind !== 'entry') return refused(failureOf(found));
-    return { kind: 'conflict', conflict: 'edited-on-both', found: found.entry };
+    if (placement.kind === 'vanished') return changedMeanwhile({ kind: 'entry', entry: absent, stamp: '' });
+    return changedMeanwhile(lookAt(target, path));
   }
 }
 
-/** Looks where we placed, through the descriptor: the path may lead elsewhere by now. */
-function lookAt(full: string, path: ReplicaPath): Observation {
-  return observeAt(full, path, { maxFileSizeBytes: Number.MAX_SAFE_INTEGER, checkWriters: true });
-}
-
-/** Removes what has a temporary name; that it is gone already is as good. */
-export function removeTemporary(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EISDIR' || code === 'EPERM') rmdirSync(path);
-    else if (code !== 'ENOENT') throw error;
-  }
+function changedMeanwhile(found: Observation): AckResult {
+  if (found.kind !== 'entry') return refused(failureOf(found));
+  return { kind: 'conflict', conflict: 'edited-on-both', found: found.entry };
 }

@@ -10,8 +10,8 @@ const kinds: readonly ConflictKind[] = ['edited-on-passive', 'edited-on-both', '
 /** Two entries that only a person, or a policy, can choose between. At most one for a peer and a path. */
 export type Conflict = {
   /**
-   * Ten hexadecimal digits that stand for the peer, the path and both entries: when one of them changes, so does
-   * the id, and nobody resolves what they have not seen.
+   * Ten hexadecimal digits that stand for the passive node, the path and both entries: the same on both nodes. When an
+   * entry changes, so does the id, and nobody resolves what they have not seen.
    */
   readonly id: string;
   readonly path: ReplicaPath;
@@ -37,9 +37,12 @@ export class ConflictStore {
     this.#onDamaged = onDamaged;
   }
 
-  /** Puts or replaces the conflict of its peer and path. The time of the first detection stays. */
-  put(conflict: Omit<Conflict, 'id'>): Conflict {
-    const id = conflictId(conflict);
+  /**
+   * Puts or replaces the conflict of its peer and path. The time of the first detection stays. `passiveNode`: the
+   * node that is passive, which is the peer where this node is active.
+   */
+  put(conflict: Omit<Conflict, 'id'>, passiveNode: string = conflict.peer): Conflict {
+    const id = conflictId(conflict, passiveNode);
     const upsert = this.#database.statement(
       `INSERT INTO conflict (peer, path, id, kind, at, epoch, active, passive, agreed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (peer, path) DO UPDATE SET id = excluded.id, kind = excluded.kind, epoch = excluded.epoch,
@@ -83,6 +86,14 @@ export class ConflictStore {
     return this.#database.write(() => remove.run(peer, path).changes === 1);
   }
 
+  /** Forgets the conflicts with every other peer than this one. Answers how many there were. */
+  clearOthers(peer: string): number {
+    const find = this.#database.statement('SELECT 1 FROM conflict WHERE peer <> ? LIMIT 1');
+    if (this.#database.read(() => find.get(peer)) === undefined) return 0;
+    const remove = this.#database.statement('DELETE FROM conflict WHERE peer <> ?');
+    return this.#database.write(() => Number(remove.run(peer).changes));
+  }
+
   count(): number {
     const statement = this.#database.statement('SELECT count(*) AS n FROM conflict');
     return this.#database.read(() => countColumn(statement.get()?.['n']) ?? 0);
@@ -107,8 +118,8 @@ export class ConflictStore {
   }
 }
 
-function conflictId(conflict: Omit<Conflict, 'id'>): string {
-  const { peer, path, kind, active, passive } = conflict;
-  const subject = JSON.stringify([peer, path, kind, entryKey(active), entryKey(passive)]);
+function conflictId(conflict: Omit<Conflict, 'id'>, passiveNode: string): string {
+  const { path, active, passive } = conflict;
+  const subject = JSON.stringify([passiveNode, path, entryKey(active), entryKey(passive)]);
   return createHash('sha256').update(subject).digest('hex').slice(0, 10);
 }

@@ -63,6 +63,14 @@ const migrations: readonly string[] = [
     PRIMARY KEY (peer, path)
   ) WITHOUT ROWID;
   `,
+  `
+  -- What a receiver is about to place: after a crash, what lies there by its doing is no edit of anybody.
+  CREATE TABLE intent (peer TEXT NOT NULL, path TEXT NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (peer, path)) WITHOUT ROWID;
+  -- Files that are placed together: how to bring them back, should a crash come between two renames.
+  CREATE TABLE journal (id TEXT PRIMARY KEY, members TEXT NOT NULL) WITHOUT ROWID;
+  -- Single facts that outlive a process.
+  CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+  `,
 ];
 
 /** Told of a row that is not what this program writes. It is treated as if it were not there. */

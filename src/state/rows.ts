@@ -1,6 +1,6 @@
 import type { Entry } from '../core/entry.ts';
 import { parseReplicaPath, type ReplicaPath } from '../core/path.ts';
-import { parseEntry } from '../wire/message.ts';
+import { parseEntry } from '../wire/entry.ts';
 
 /** Reading columns as if somebody else had written them: undefined wherever the value is not ours. */
 

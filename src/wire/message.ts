@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { Entry, Xattrs } from '../core/entry.ts';
 import type { PathProblem, Refusal } from '../core/failure.ts';
-import { retryOf } from '../core/failure.ts';
-import { parseReplicaPath, printable, type ReplicaPath } from '../core/path.ts';
+import { type Exit, exitCodes, retryOf } from '../core/failure.ts';
+import { printable } from '../core/path.ts';
+import { entry, name, path } from './entry.ts';
 
 /**
  * The messages of protocol version 1. `id` pairs a request with its answers. The shape of every header
@@ -10,70 +10,7 @@ import { parseReplicaPath, printable, type ReplicaPath } from '../core/path.ts';
  */
 export const protocolVersion = 1;
 
-const path = z.string().transform((raw, context): ReplicaPath => {
-  const parsed = parseReplicaPath(raw);
-  if (parsed.ok) return parsed.path;
-  context.addIssue({ code: 'custom', message: `a path that is ${parsed.fault}` });
-  return z.NEVER;
-});
-
 const id = z.int().nonnegative();
-const name = z.string().min(1).max(256);
-const mode = z.int().min(0).max(0o7777);
-
-/** XATTR_NAME_MAX of Linux, and more of each than any file system keeps for one inode. */
-const xattrLimits = { nameLength: 255, count: 64, valueLength: 128 * 1024, totalLength: 256 * 1024 };
-
-// Not a z.record, which passes over a key named __proto__.
-const xattrs = z.custom<Xattrs>((raw) => {
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return false;
-  const entries: [string, unknown][] = Object.entries(raw);
-  let left = xattrLimits.totalLength;
-  for (const [key, value] of entries) {
-    if (key === '' || key === '__proto__' || key.length > xattrLimits.nameLength || typeof value !== 'string')
-      return false;
-    if (value.length > xattrLimits.valueLength) return false;
-    left -= value.length;
-  }
-  return entries.length <= xattrLimits.count && left >= 0;
-}, 'extended attributes as names and texts');
-
-const maxTargetBytes = 4095;
-const target = z
-  .string()
-  .min(1)
-  .refine(
-    (text) =>
-      !text.includes('\0') && !/\p{Surrogate}/u.test(text) && Buffer.byteLength(text) <= maxTargetBytes,
-    'the target of a link as Linux takes it',
-  );
-
-const entry: z.ZodType<Entry> = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('absent') }),
-  z.strictObject({
-    kind: z.literal('file'),
-    digest: z.string().regex(/^[0-9a-f]{64}$/),
-    size: z.int().nonnegative(),
-    mode,
-    owner: name,
-    group: name,
-    mtime: z.string().regex(/^-?\d{1,19}\.\d{9}$/),
-    xattrs,
-  }),
-  z.strictObject({ kind: z.literal('directory'), mode, owner: name, group: name, xattrs }),
-  z.strictObject({
-    kind: z.literal('symlink'),
-    target,
-    owner: name,
-    group: name,
-  }),
-]);
-
-/** Checks an entry that comes from a file or a database of ours. */
-export function parseEntry(raw: unknown): Entry | undefined {
-  const parsed = entry.safeParse(raw);
-  return parsed.success ? parsed.data : undefined;
-}
 
 const reasons = Object.keys(retryOf) as [PathProblem | Refusal];
 const reason = z.enum(reasons);
@@ -87,12 +24,55 @@ const greeting = {
   epoch: z.int().nonnegative(),
   ha: z.enum(['enabled', 'disabled']),
   watchlists: z.string().max(128),
+  /** The sender's clock, milliseconds since 1970. */
+  now: z.int().nonnegative(),
 };
+
+/** A Failure on its way between processes. */
+export const failureShape = z.strictObject({
+  code: z.string().max(256),
+  exit: z.enum(Object.keys(exitCodes) as [Exit]),
+  message: z.string().max(65_536),
+  hint: z.string().max(65_536),
+});
+
+/** What one node may ask of another in a session of purpose `request`. */
+const peerRequest = z.discriminatedUnion('do', [
+  /** The asking node is about to be active with this epoch: finish what is under way and step down. */
+  z.strictObject({ do: z.literal('demote'), epoch: z.int().positive() }),
+  z.strictObject({
+    do: z.literal('disable'),
+    reason: z.string().max(1024),
+    by: z.string().max(256),
+    forMs: z.int().positive().optional(),
+  }),
+  z.strictObject({ do: z.literal('enable') }),
+  /** Settles conflicts by their ids; asked by a passive of its active. */
+  z.strictObject({
+    do: z.literal('resolve'),
+    ids: z.array(z.string().max(64)).max(10_000),
+    take: z.enum(['active', 'passive']),
+  }),
+]);
+
+const version = z.strictObject({
+  id: z.string().max(64),
+  path,
+  entry,
+  epoch: z.int().nonnegative(),
+  reason: z.string().max(64),
+  peer: name,
+  at: z.int().nonnegative(),
+});
 
 const row = z.tuple([path, entry]);
 
 const fromActive = z.discriminatedUnion('t', [
-  z.strictObject({ t: z.literal('hello'), purpose: z.enum(['replicate', 'inspect']), ...greeting }),
+  z.strictObject({
+    t: z.literal('hello'),
+    purpose: z.enum(['replicate', 'inspect', 'request']),
+    ...greeting,
+  }),
   /** Content in the body (`inline`), in chunks that follow (`stream`), or to be taken from the file there (`local`). */
   z.strictObject({
     t: z.literal('push'),
@@ -102,6 +82,8 @@ const fromActive = z.discriminatedUnion('t', [
     expect: entry,
     put: entry,
     content: z.enum(['none', 'inline', 'stream', 'local']),
+    /** Pushes with the same number, `of` in all, are placed together or not at all. */
+    set: z.strictObject({ id, of: z.int().min(2).max(1000) }).optional(),
   }),
   z.strictObject({ t: z.literal('chunk'), id, last: z.boolean() }),
   /** The file changed while it was sent: forget the push. */
@@ -116,12 +98,24 @@ const fromActive = z.discriminatedUnion('t', [
   /** All that the manifest showed is agreed, except these paths. */
   z.strictObject({ t: z.literal('agreed'), id, except: z.array(path), last: z.boolean() }),
   z.strictObject({ t: z.literal('look'), id, paths: z.array(path) }),
-  z.strictObject({ t: z.literal('fetch'), id, path }),
+  /** The content of a file as it is, or of a version of it. */
+  z.strictObject({ t: z.literal('fetch'), id, path, version: z.string().max(64).optional() }),
+  z.strictObject({ t: z.literal('versions'), id, path }),
   z.strictObject({ t: z.literal('ping'), id }),
+  z.strictObject({ t: z.literal('request'), id, request: peerRequest }),
+  /** How far behind the peer is, by what the active knows; sent when it changes and after each reconcile. */
+  z.strictObject({
+    t: z.literal('standing'),
+    pending: z.int().nonnegative(),
+    conflicts: z.int().nonnegative(),
+    halt: z.string().max(4096).nullable(),
+    held: z.array(z.tuple([path, reason])).max(20),
+  }),
 ]);
 
 const fromPassive = z.discriminatedUnion('t', [
-  z.strictObject({ t: z.literal('welcome'), ...greeting }),
+  /** `highest`: the highest epoch that this node heard of. */
+  z.strictObject({ t: z.literal('welcome'), ...greeting, highest: z.int().nonnegative() }),
   z.strictObject({
     t: z.literal('refused'),
     reason,
@@ -132,7 +126,11 @@ const fromPassive = z.discriminatedUnion('t', [
     t: z.literal('ack'),
     id,
     result: z.discriminatedUnion('kind', [
-      z.strictObject({ kind: z.literal('applied') }),
+      /** `hooks`: what the apply hooks that failed had to say. */
+      z.strictObject({
+        kind: z.literal('applied'),
+        hooks: z.array(z.string().max(4096)).max(100).optional(),
+      }),
       z.strictObject({ kind: z.literal('already-there') }),
       z.strictObject({ kind: z.literal('conflict'), conflict: conflictKind, found: entry }),
       z.strictObject({
@@ -155,12 +153,28 @@ const fromPassive = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('content'), id, found: z.boolean(), last: z.boolean() }),
   z.strictObject({ t: z.literal('done'), id }),
   z.strictObject({ t: z.literal('pong'), id }),
+  z.strictObject({ t: z.literal('versions'), id, rows: z.array(version) }),
+  z.strictObject({
+    t: z.literal('answer'),
+    id,
+    outcome: z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('value'), value: z.unknown() }),
+      z.strictObject({ kind: z.literal('error'), error: failureShape }),
+    ]),
+  }),
+  /** Paths whose content somebody changed on the passive: the active offers its own, and so both see the conflict. */
+  z.strictObject({ t: z.literal('edited'), paths: z.array(path) }),
+  /** A validator or a hook runs still: the session is alive. */
+  z.strictObject({ t: z.literal('working') }),
 ]);
 
 export type FromActive = z.infer<typeof fromActive>;
 export type FromPassive = z.infer<typeof fromPassive>;
 export type PushMessage = Extract<FromActive, { t: 'push' }>;
 export type AckResult = Extract<FromPassive, { t: 'ack' }>['result'];
+export type PeerRequest = z.infer<typeof peerRequest>;
+export type Standing = Omit<Extract<FromActive, { t: 'standing' }>, 't'>;
+export type RemoteVersion = z.infer<typeof version>;
 export type Welcome = Extract<FromPassive, { t: 'welcome' }>;
 
 /** What a refusal repeats of the peer's own words, UTF-16 units at most. */

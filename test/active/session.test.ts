@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { duplexPair } from 'node:stream';
 import { describe, it } from 'node:test';
+import { ping } from '../../src/active/questions.ts';
 import { ContentChanged, Session } from '../../src/active/session.ts';
 import { absent, type Entry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
@@ -18,6 +19,8 @@ const welcome: FromPassive = {
   epoch: 1,
   ha: 'enabled',
   watchlists: '',
+  now: 0,
+  highest: 1,
 };
 
 /** A peer that answers as the test says. */
@@ -110,7 +113,7 @@ describe('a session', () => {
         },
       },
     );
-    await session.ping();
+    await ping(session);
     assert.deepEqual(outcome, { kind: 'changed' });
     assert.deepEqual(
       said.map(({ t }) => t),

@@ -249,6 +249,10 @@ test('all files of the groups are replicated', () => {
   for (const one of lists.groups.flatMap(({ files }) => files)) assert.equal(lists.includes(one), true, one);
 });
 
-test('runs no command unasked', () => {
-  assert.deepEqual([...lists.validators, ...lists.applies], []);
+test('checks the certificate before it is placed, and runs nothing unasked afterwards', () => {
+  assert.deepEqual(
+    lists.validators.map(({ match, run }) => [match, run]),
+    [['/etc/ssl/certs/bm_cert.pem', ['openssl', 'x509', '-noout', '-in', '{file}']]],
+  );
+  assert.deepEqual(lists.applies, []);
 });

@@ -39,6 +39,7 @@ test('a file with the node name alone gets every default', () => {
     limits: {
       maxFileSizeBytes: 67_108_864,
       minFreeDiskBytes: 67_108_864,
+      clockSkewMs: 2000,
       massDeletion: { paths: 20, percent: 10 },
     },
     reconcileMinutes: 5,
@@ -59,9 +60,9 @@ peers:
     hostKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKnt   # pinned
   - { name: mail3, host: "2001:db8::1", port: 2222, user: sync, identityFile: /root/key }
 watchlists: [bluemind, /etc/bm-confsync/own.yml]
-role: { source: vip, address: 192.0.2.1 }
+role: { source: vip, address: 192.0.2.1, hold: 1.5s, fenced: true }
 conflict: active-wins
-limits: { maxFileSize: 10 MB, massDeletion: { percent: 2.5 } }
+limits: { maxFileSize: 10 MB, clockSkew: 500ms, massDeletion: { percent: 2.5 } }
 reconcileMinutes: 0.5
 settle: { deleteHoldMs: 0 }
 versions: { totalSize: 1048576 }
@@ -86,11 +87,24 @@ versions: { totalSize: 1048576 }
       hostKey: undefined,
     },
   ]);
-  assert.deepEqual(config.role, { source: 'vip', address: '192.0.2.1' });
+  assert.deepEqual(config.role, { source: 'vip', address: '192.0.2.1', holdMs: 1500, fenced: true });
+  assert.equal(config.conflict, 'active-wins');
+  assert.equal(config.limits.clockSkewMs, 500);
   assert.equal(config.limits.maxFileSizeBytes, 10_000_000);
   assert.deepEqual(config.limits.massDeletion, { paths: 20, percent: 2.5 });
   assert.deepEqual(config.settle, { deleteHoldMs: 0, maxWaitMs: 5000 });
   assert.deepEqual(config.versions, { count: 20, days: 90, totalSizeBytes: 1_048_576 });
+});
+
+test('a role that follows an address waits three seconds and fences nobody, unless it says so', () => {
+  const address = '2001:db8::7';
+  const { role } = load(`node: mail1\nrole: { source: vip, address: "${address}" }\n`);
+  assert.deepEqual(role, { source: 'vip', address, holdMs: 3000, fenced: false });
+});
+
+test('a role that follows no address has nothing but its source', () => {
+  for (const source of ['manual', 'pacemaker'])
+    assert.deepEqual(load(`node: mail1\nrole: { source: ${source} }\n`).role, { source });
 });
 
 /** Name, the file, and the one line it must be answered with, without the file's name. */
@@ -172,6 +186,56 @@ const mistakes: readonly (readonly [string, string, string])[] = [
     'an address without vip',
     'node: a\nrole: { source: manual, address: 192.0.2.1 }',
     ':2: role.address: expected one of the keys source, found the unknown key "address"',
+  ],
+  [
+    'an unknown key of vip',
+    'node: a\nrole:\n  source: vip\n  address: 192.0.2.1\n  holdMs: 3',
+    ':5: role.holdMs: expected one of the keys source, address, hold, fenced, found the unknown key "holdMs"',
+  ],
+  [
+    'a hold without unit',
+    'node: a\nrole: { source: vip, address: 192.0.2.1, hold: 3 }',
+    ':2: role.hold: expected a duration such as 500ms, 30s, 5m, 2h or 1d, found 3',
+  ],
+  [
+    'a hold of nothing',
+    'node: a\nrole:\n  source: vip\n  address: 192.0.2.1\n  hold: 0s',
+    ':5: role.hold: expected a duration such as 500ms, 30s, 5m, 2h or 1d, found "0s"',
+  ],
+  [
+    'fenced as a word',
+    'node: a\nrole:\n  source: vip\n  address: 192.0.2.1\n  fenced: yes',
+    ':5: role.fenced: expected true or false, found "yes"',
+  ],
+  [
+    'fenced without an address to follow',
+    'node: a\nrole: { source: pacemaker, fenced: true }',
+    ':2: role.fenced: expected one of the keys source, found the unknown key "fenced"',
+  ],
+  [
+    'a clock skew without unit',
+    'node: a\nlimits:\n  clockSkew: 2',
+    ':3: limits.clockSkew: expected a duration such as 500ms, 30s, 5m, 2h or 1d, found 2',
+  ],
+  [
+    'a clock skew below nothing',
+    'node: a\nlimits:\n  clockSkew: -2s',
+    ':3: limits.clockSkew: expected a duration such as 500ms, 30s, 5m, 2h or 1d, found "-2s"',
+  ],
+  [
+    'an unknown limit',
+    'node: a\nlimits: { clockskew: 2s }',
+    ':2: limits.clockskew: expected one of the keys maxFileSize, minFreeDisk, clockSkew, massDeletion, found',
+  ],
+  [
+    'policies, which belong into a watchlist',
+    'node: a\npolicies: [{ match: /etc/**, conflict: hold }]',
+    ':2: policies: expected one of the keys node, root, ',
+  ],
+  [
+    'a policy in capitals',
+    'node: a\nconflict: Hold',
+    ':2: conflict: expected one of hold, active-wins, newest-wins, found "Hold"',
   ],
   [
     'an unknown policy',

@@ -179,12 +179,62 @@ apply: [{ match: /etc/sysctl.conf, run: [sysctl, --system], timeout: 2m }]
   assert.deepEqual(lists.applies[0]?.timeoutMs, 120_000);
 });
 
+test('a file knows its group, whatever the watchlist, and other files have none', () => {
+  const lists = load(
+    'name: a\ninclude: [/etc/**]\ngroups: [{ name: mail, files: [/etc/aliases, /etc/aliases.db] }]\n',
+    'name: b\ngroups: [{ name: tls, files: [/etc/ssl/a.pem, /etc/ssl/a.key] }]\n',
+  );
+  const [mail, tls] = lists.groups;
+  assert.equal(tls?.name, 'tls');
+  assert.equal(lists.groupOf(path('/etc/aliases')), mail);
+  assert.equal(lists.groupOf(path('/etc/aliases.db')), mail);
+  assert.equal(lists.groupOf(path('/etc/ssl/a.key')), tls);
+  for (const other of ['/etc/aliases.d', '/etc', '/etc/ssl', '/etc/aliases/x'])
+    assert.equal(lists.groupOf(path(other)), undefined, other);
+});
+
+test('the policy of a path: the first that matches it, else that of its watchlist, else none', () => {
+  const lists = load(
+    `name: a
+include: [/etc/**]
+policies:
+  - { match: /etc/postfix/main.cf, conflict: hold }
+  - { match: "/etc/postfix/**", conflict: newest-wins }
+  - { match: "/etc/**/*.cf", conflict: active-wins }
+`,
+    'name: b\ninclude: [/opt/b/**]\nexclude: [/etc/private]\nconflict: active-wins\n',
+    'name: c\ninclude: [/opt/c/**]\npolicies: [{ match: "/opt/b/own/*", conflict: hold }]\n',
+  );
+  const table: readonly (readonly [string, string | undefined])[] = [
+    ['/etc/postfix/main.cf', 'hold'],
+    ['/etc/postfix/master.cf', 'newest-wins'],
+    ['/etc/postfix', undefined],
+    ['/etc/x/other.cf', 'active-wins'],
+    ['/etc/hosts', undefined],
+    ['/opt/b/x', 'active-wins'],
+    ['/opt/b/own/x', 'hold'],
+    ['/opt/b/own/x/y', 'active-wins'],
+    ['/opt/c/x', undefined],
+    ['/var/x', undefined],
+  ];
+  for (const [raw, expected] of table) assert.equal(lists.policyOf(path(raw)), expected, raw);
+});
+
+test('policies and groups change neither what is in nor the digest', () => {
+  const plain = load('name: a\ninclude: [/etc/**]\n');
+  const { digest, rules } = load(
+    'name: a\ninclude: [/etc/**]\nconflict: hold\npolicies: [{ match: /etc/x, conflict: hold }]\ngroups: [{ name: g, files: [/etc/x] }]\n',
+  );
+  assert.equal(digest, plain.digest);
+  assert.equal(rules.length, plain.rules.length);
+});
+
 const mistakes: readonly (readonly [string, string, string])[] = [
   ['no name', 'include: [/a]', ':1: name: expected a name of letters'],
   [
     'an unknown key',
     'name: a\nincludes: [/a]',
-    ':2: includes: expected one of the keys name, include, exclude, groups, validate, apply, found the unknown key',
+    ':2: includes: expected one of the keys name, include, exclude, conflict, policies, groups, validate, apply, found the unknown key',
   ],
   ['include as a text', 'name: a\ninclude: /a', ':2: include: expected a list of patterns, found "/a"'],
   [
@@ -206,6 +256,46 @@ const mistakes: readonly (readonly [string, string, string])[] = [
     'a bad match',
     'name: a\ninclude: [/a]\napply: [{ match: b, run: [x] }]',
     ':3: apply[0].match: expected a pattern',
+  ],
+  [
+    'an unknown policy',
+    'name: a\ninclude: [/a]\nconflict: newest',
+    ':3: conflict: expected one of hold, active-wins, newest-wins, found "newest"',
+  ],
+  [
+    'a policy without value',
+    'name: a\ninclude: [/a]\nconflict:',
+    ':3: conflict: expected one of hold, active-wins, newest-wins, found nothing',
+  ],
+  [
+    'policies as a mapping',
+    'name: a\ninclude: [/a]\npolicies: { /a: hold }',
+    ':3: policies: expected a list of policies, found a mapping',
+  ],
+  [
+    'a policy for a relative pattern',
+    'name: a\ninclude: [/a]\npolicies:\n  - { match: /a, conflict: hold }\n  - { match: b, conflict: hold }',
+    ':5: policies[1].match: expected a pattern that begins with "/", found "b"',
+  ],
+  [
+    'a policy for no path',
+    'name: a\ninclude: [/a]\npolicies:\n  - conflict: hold',
+    ':4: policies[0].match: expected an absolute path or pattern, found nothing',
+  ],
+  [
+    'a policy for a path that says nothing',
+    'name: a\ninclude: [/a]\npolicies:\n  - match: /a',
+    ':4: policies[0].conflict: expected one of hold, active-wins, newest-wins, found nothing',
+  ],
+  [
+    'an unknown policy for a path',
+    'name: a\ninclude: [/a]\npolicies:\n  - match: /a\n    conflict: passive-wins',
+    ':5: policies[0].conflict: expected one of hold, active-wins, newest-wins, found "passive-wins"',
+  ],
+  [
+    'an unknown key of a policy',
+    'name: a\ninclude: [/a]\npolicies:\n  - match: /a\n    conflict: hold\n    policy: hold',
+    ':6: policies[0].policy: expected one of the keys match, conflict, found the unknown key "policy"',
   ],
   [
     'a command as one text',

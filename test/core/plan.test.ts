@@ -1,46 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { absent, type Entry, type FileEntry, identicalEntry, sameEntry } from '../../src/core/entry.ts';
+import { absent, type Entry, identicalEntry, sameEntry } from '../../src/core/entry.ts';
 import { planPush, reconcile, type Verdict } from '../../src/core/plan.ts';
-
-const owned = { owner: 'root', group: 'root' };
-const A: FileEntry = {
-  kind: 'file',
-  digest: 'a'.repeat(64),
-  size: 1,
-  mode: 0o644,
-  mtime: '1.000000000',
-  xattrs: {},
-  ...owned,
-};
-
-/** All different from each other. C has the content of A and another mode. */
-const entries = {
-  absent,
+import {
   A,
-  B: { ...A, digest: 'b'.repeat(64) },
-  C: { ...A, mode: 0o600 },
-  directory: { kind: 'directory', mode: 0o755, xattrs: {}, ...owned },
-  symlink: { kind: 'symlink', target: 'A', ...owned },
-} as const satisfies Record<string, Entry>;
-
-type Name = keyof typeof entries;
-const names = Object.keys(entries) as Name[];
-const agreedNames = [undefined, 'absent', 'A', 'B', 'directory', 'symlink'] as const;
-
-/**
- * The rules in other words: who changed it since the agreement? Only the active: it is pushed. Only
- * the passive: edited there. Both, differently: edited on both. Without an agreement each side that
- * has something counts as changed, and where both have, it is the first sync.
- */
-function expectedVerdict(agreed: Name | undefined, active: Name, passive: Name): string {
-  if (active === passive) return 'agree';
-  const changed = [active, passive].map((name) => name !== (agreed ?? 'absent')).join();
-  if (changed === 'true,false') return 'push';
-  if (changed === 'false,true') return 'edited-on-passive';
-  return agreed === undefined ? 'first-sync' : 'edited-on-both';
-}
+  agreedNames,
+  anyEntry,
+  entries,
+  entryOf,
+  expectedVerdict,
+  maybeAgreed,
+  mtime,
+  names,
+} from './fixture.ts';
 
 function spoken(verdict: Verdict): string {
   return verdict.kind === 'conflict' ? verdict.conflict : verdict.kind;
@@ -52,11 +25,7 @@ describe('reconcile', () => {
       for (const passive of names) {
         const expected = expectedVerdict(agreed, active, passive);
         it(`agreed ${agreed ?? 'on nothing'}, active has ${active}, passive has ${passive}: ${expected}`, () => {
-          const verdict = reconcile(
-            agreed === undefined ? undefined : entries[agreed],
-            entries[active],
-            entries[passive],
-          );
+          const verdict = reconcile(entryOf(agreed), entries[active], entries[passive]);
           assert.equal(spoken(verdict), expected);
           if (verdict.kind !== 'push') return;
           assert.deepEqual(verdict, { kind: 'push', expect: entries[passive], put: entries[active] });
@@ -112,12 +81,6 @@ describe('planPush', () => {
     assert.deepEqual(planPush(A, touched), { kind: 'push', expect: A, put: touched });
   });
 });
-
-const mtime = fc.constantFrom('1.000000000', '2.000000000');
-const anyEntry: fc.Arbitrary<Entry> = fc
-  .tuple(fc.constantFrom(...names), mtime)
-  .map(([name, time]) => (entries[name].kind === 'file' ? { ...entries[name], mtime: time } : entries[name]));
-const maybeAgreed = fc.option(anyEntry, { nil: undefined });
 
 describe('properties of reconcile', () => {
   it('what differs in the mtime only is never a conflict, whatever was agreed', () => {

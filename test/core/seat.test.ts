@@ -8,6 +8,41 @@ const disabled: Switch = { state: 'disabled', reason: 'upgrade', since: 1000, by
 const passive: Seat = { role: 'passive', epoch: 7 };
 const active: Seat = { role: 'active', epoch: 7 };
 
+/** Rules 1 to 3 in their order, written out. */
+const senders: Readonly<Record<Role, Readonly<Record<string, readonly string[]>>>> = {
+  //            switch: enabled,       disabled,      expired
+  passive: {
+    lower: ['stale-epoch', 'ha-disabled', 'stale-epoch'],
+    same: ['admitted', 'ha-disabled', 'admitted'],
+    higher: ['admitted', 'ha-disabled', 'admitted'],
+  },
+  active: {
+    lower: ['stale-epoch', 'ha-disabled', 'stale-epoch'],
+    same: ['split-brain', 'ha-disabled', 'split-brain'],
+    higher: ['peer-is-active', 'ha-disabled', 'peer-is-active'],
+  },
+};
+
+describe('a sender, by the seat of the receiver, its epoch and the switch', () => {
+  const switches: Readonly<Record<string, Switch>> = {
+    enabled,
+    disabled,
+    expired: { ...disabled, until: 5000 },
+  };
+  const epochs: Readonly<Record<string, number>> = { lower: 6, same: 7, higher: 8 };
+  for (const [role, byEpoch] of Object.entries(senders)) {
+    for (const [epoch, expected] of Object.entries(byEpoch)) {
+      for (const [at, [name, setting]] of Object.entries(switches).entries()) {
+        it(`a node that is ${role}, with its switch ${name}, and a ${epoch} epoch: ${expected[at]}`, () => {
+          const seat: Seat = { role: role === 'active' ? 'active' : 'passive', epoch: 7 };
+          const refusal = admitSender(seat, switchAt(setting, 5000), epochs[epoch] ?? Number.NaN);
+          assert.equal(refusal ?? 'admitted', expected[at]);
+        });
+      }
+    }
+  }
+});
+
 describe('admitSender', () => {
   const table: [string, ReturnType<typeof admitSender>, string | undefined][] = [
     ['a passive takes the same epoch', admitSender(passive, enabled, 7), undefined],

@@ -188,6 +188,11 @@ describe('the command line', () => {
     'resync',
     'flush',
     'explain',
+    'history',
+    'restore',
+    'conflicts list',
+    'conflicts show',
+    'conflicts resolve',
     'watchlist list',
     'watchlist test',
     'demo',
@@ -216,6 +221,9 @@ describe('the command line', () => {
       ['explain'],
       ['init'],
       ['watchlist', 'frob'],
+      ['conflicts', 'frob'],
+      ['conflicts', 'resolve', '0123456789'],
+      ['restore', '/etc/a'],
       [],
     ]) {
       const ran = await bm(...args);
@@ -240,6 +248,10 @@ describe('a broken configuration', () => {
     ['status'],
     ['flush'],
     ['explain', '/etc/a'],
+    ['history', '/etc/a'],
+    ['restore', '/etc/a', '--version', '0123456789'],
+    ['conflicts'],
+    ['conflicts', 'show', '0123456789'],
     ['watchlist', 'list'],
     ['run'],
   ];

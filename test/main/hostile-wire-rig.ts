@@ -4,10 +4,11 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFil
 import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
 import { stringify } from 'yaml';
-import { composePassive } from '../../src/cli/compose-passive.ts';
+import { composePassive, type PassiveHooks } from '../../src/cli/compose-passive.ts';
 import { type Node, openNode } from '../../src/cli/node.ts';
 import type { FileEntry } from '../../src/core/entry.ts';
 import type { Event } from '../../src/core/event.ts';
+import type { Renames } from '../../src/files/place.ts';
 import type { PassiveNode } from '../../src/passive/node.ts';
 import { placingRight } from '../../src/passive/placing.ts';
 import { serve } from '../../src/passive/serve.ts';
@@ -18,6 +19,15 @@ import { temporaryFolder } from '../world/tree.ts';
 
 export type Answer<T extends FromPassive['t']> = Extract<FromPassive, { t: T }>;
 
+export type PassiveOptions = {
+  /** More keys of its watchlist. */
+  readonly watchlist?: Readonly<Record<string, unknown>>;
+  /** More keys of its limits. */
+  readonly limits?: Readonly<Record<string, unknown>>;
+  readonly hooks?: PassiveHooks;
+  readonly renames?: Renames;
+};
+
 /** A passive node with a real disk and state, whose sessions run in this process over a pair of streams. */
 export class Passive implements AsyncDisposable {
   readonly root: string;
@@ -27,21 +37,23 @@ export class Passive implements AsyncDisposable {
   readonly #served: PassiveNode;
   readonly #senders: Sender[] = [];
 
-  private constructor(folder: string, node: Node, events: Event[]) {
+  private constructor(folder: string, node: Node, events: Event[], options: PassiveOptions) {
     this.#folder = folder;
     this.root = join(folder, 'root');
     this.node = node;
     this.events = events;
-    this.#served = composePassive(node, placingRight(join(folder, 'state', 'placing.lock')));
+    const served = composePassive(node, placingRight(join(folder, 'state', 'placing.lock')), options.hooks);
+    this.#served = { ...served, ...(options.renames === undefined ? {} : { renames: options.renames }) };
   }
 
-  static async open(): Promise<Passive> {
+  static async open(options: PassiveOptions = {}): Promise<Passive> {
     const folder = temporaryFolder('wire');
     const file = join(folder, 'config.yml');
     const watchlist = join(folder, 'watchlist.yml');
     mkdirSync(join(folder, 'root', 'etc'), { recursive: true });
     mkdirSync(join(folder, 'state'), { mode: 0o700 });
-    writeFileSync(watchlist, stringify({ name: 'test', include: ['/etc/**'], exclude: ['/etc/hostname'] }));
+    const list = { name: 'test', include: ['/etc/**'], exclude: ['/etc/hostname'], ...options.watchlist };
+    writeFileSync(watchlist, stringify(list));
     const places = {
       root: join(folder, 'root'),
       state: join(folder, 'state'),
@@ -49,13 +61,22 @@ export class Passive implements AsyncDisposable {
     };
     writeFileSync(
       file,
-      stringify({ ...places, node: 'mail2', watchlists: [watchlist], limits: { minFreeDisk: 1 } }),
+      stringify({
+        ...places,
+        node: 'mail2',
+        watchlists: [watchlist],
+        limits: { minFreeDisk: 1, ...options.limits },
+      }),
       { mode: 0o600 },
     );
     const events: Event[] = [];
     const node = await openNode(file, (event) => events.push(event));
     node.seats.write({ role: 'passive', epoch: 5 });
-    return new Passive(folder, node, events);
+    return new Passive(folder, node, events, options);
+  }
+
+  get config(): string {
+    return join(this.#folder, 'config.yml');
   }
 
   /** A session in which nothing was said yet. */
@@ -113,6 +134,8 @@ export class Sender {
   readonly #stream: Duplex;
   readonly #decoder = new FrameDecoder();
   readonly #answers: FromPassive[] = [];
+  /** The bodies of all `content` that came, one after the other. */
+  content = Buffer.alloc(0);
   #wake: (() => void) | undefined;
   #ended = false;
   #lastId = 0;
@@ -138,7 +161,15 @@ export class Sender {
   }
 
   hello(changes: Readonly<Record<string, unknown>> = {}): void {
-    const greeting = { protocol: 1, node: 'mail1', version: '1', role: 'active', epoch: 5, ha: 'enabled' };
+    const greeting = {
+      protocol: 1,
+      node: 'mail1',
+      version: '1',
+      role: 'active',
+      epoch: 5,
+      ha: 'enabled',
+      now: 0,
+    };
     this.say({ t: 'hello', purpose: 'replicate', ...greeting, watchlists: 'w', ...changes });
   }
 
@@ -154,6 +185,13 @@ export class Sender {
 
   /** The next answer, which has to be of this kind. Fails when the session ends instead. */
   async next<T extends FromPassive['t']>(t: T): Promise<Answer<T>> {
+    await this.#more(t);
+    const answer = this.#answers.shift();
+    if (answer?.t !== t) throw new Error(`expected ${t}, found ${JSON.stringify(answer)}`);
+    return answer as Answer<T>;
+  }
+
+  async #more(t: string): Promise<void> {
     while (this.#answers.length === 0) {
       if (this.#ended)
         throw new Error(`expected ${t}, but the session ended: ${JSON.stringify(await this.over)}`);
@@ -161,9 +199,20 @@ export class Sender {
         this.#wake = resolve;
       });
     }
-    const answer = this.#answers.shift();
-    if (answer?.t !== t) throw new Error(`expected ${t}, found ${JSON.stringify(answer)}`);
-    return answer as Answer<T>;
+  }
+
+  /** Waits until there is an answer, and leaves it. */
+  peek(): Promise<void> {
+    return this.#more('an answer');
+  }
+
+  /** The next answer of this kind; what else comes meanwhile is passed over. */
+  async until<T extends FromPassive['t']>(t: T): Promise<Answer<T>> {
+    for (;;) {
+      await this.#more(t);
+      const answer = this.#answers.shift();
+      if (answer?.t === t) return answer as Answer<T>;
+    }
   }
 
   /** The answer to one push. */
@@ -187,9 +236,10 @@ export class Sender {
   #onData(chunk: Buffer): void {
     const { frames, fault } = this.#decoder.decode(chunk);
     if (fault !== undefined) throw new Error(`the passive sent ${fault.kind}`);
-    for (const { header } of frames) {
+    for (const { header, body } of frames) {
       const parsed = parseFromPassive(header);
       if (!parsed.ok) throw new Error(`the passive sent what no active takes: ${parsed.detail}`);
+      if (parsed.message.t === 'content') this.content = Buffer.concat([this.content, body]);
       this.#answers.push(parsed.message);
     }
     this.#wake?.();

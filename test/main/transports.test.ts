@@ -16,6 +16,7 @@ import { describe, it } from 'node:test';
 import { stringify } from 'yaml';
 import { compare } from '../../src/active/compare.ts';
 import { openLink } from '../../src/active/link.ts';
+import { fetchContent, look, ping } from '../../src/active/questions.ts';
 import { Session } from '../../src/active/session.ts';
 import { composePassive } from '../../src/cli/compose-passive.ts';
 import { openEmbeddedServer } from '../../src/cli/demo/server.ts';
@@ -317,7 +318,7 @@ for (const [name, make] of [
       );
       manifest.add(at('/etc/a'), { kind: 'entry', entry: fileEntry('a'), stamp: '' });
       assert.deepEqual((await compare(session, manifest, options))?.differences, []);
-      const seen = await session.look([at('/etc/a'), at('/etc/nothing'), at('/usr/outside')]);
+      const seen = await look(session, [at('/etc/a'), at('/etc/nothing'), at('/usr/outside')]);
       assert.deepEqual(
         [...(seen ?? [])].map(([path, entry]) => [path, entry.kind]),
         [
@@ -325,9 +326,9 @@ for (const [name, make] of [
           ['/etc/nothing', 'absent'],
         ],
       );
-      assert.equal((await session.fetch(at('/etc/a'), 1000))?.toString(), 'a');
-      assert.equal(await session.fetch(at('/etc/shadow-outside'), 1000), undefined);
-      assert.ok(((await session.ping()) ?? -1) >= 0);
+      assert.equal((await fetchContent(session, at('/etc/a'), 1000))?.toString(), 'a');
+      assert.equal(await fetchContent(session, at('/etc/shadow-outside'), 1000), undefined);
+      assert.ok(((await ping(session)) ?? -1) >= 0);
       session.close();
     });
 

@@ -13,7 +13,10 @@ import { temporaryFolder } from './tree.ts';
 const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export const mainFile = join(checkout, 'src', 'cli', 'main.ts');
 
-export type NodeName = 'active' | 'passive';
+/** The nodes by the seats they begin with: mail1, mail2, and mail3, a second passive. */
+export type NodeName = 'active' | 'passive' | 'third';
+
+const hostNames: Record<NodeName, string> = { active: 'mail1', passive: 'mail2', third: 'mail3' };
 export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
 export type Running = {
@@ -31,61 +34,86 @@ export type PairOptions = {
   /** More keys for the active's configuration. */
   readonly active?: Readonly<Record<string, unknown>>;
   readonly passive?: Readonly<Record<string, unknown>>;
+  /** Each node can reach each other, as after pairing. Default: only the active reaches the passive. */
+  readonly mutual?: boolean;
+  /** A second passive. */
+  readonly third?: boolean;
+  /** More of the watchlist. */
+  readonly watchlist?: Readonly<Record<string, unknown>>;
   /** Around the command that sshd runs, for instance a limit. */
   readonly wrapReceive?: (command: string) => string;
 };
 
-/** Two nodes on one machine with a real sshd between them. */
+const families: readonly string[] = ['watchlist', 'ha', 'conflicts'];
+
+/** Two or three nodes on one machine with a real sshd for each that others connect to. */
 export class Pair {
   readonly folder: string;
+  /** The one that leads to the passive. */
   readonly sshd: Sshd;
+  readonly #sshds: ReadonlyMap<NodeName, Sshd>;
   readonly #running = new Set<Running>();
 
-  private constructor(folder: string, sshd: Sshd) {
+  private constructor(folder: string, sshds: ReadonlyMap<NodeName, Sshd>) {
     this.folder = folder;
+    this.#sshds = sshds;
+    const sshd = sshds.get('passive');
+    if (sshd === undefined) throw new Error('there is no way to the passive');
     this.sshd = sshd;
   }
 
   static async open(options: PairOptions = {}): Promise<Pair> {
     const folder = temporaryFolder('pair');
+    const nodes: NodeName[] = options.third === true ? ['active', 'passive', 'third'] : ['active', 'passive'];
+    const reached = options.mutual === true ? nodes : nodes.filter((node) => node !== 'active');
     const config = (node: NodeName): string => join(folder, node, 'config.yml');
-    for (const node of ['active', 'passive'])
-      mkdirSync(join(folder, node, 'root', 'etc'), { recursive: true });
-    const receive = `${process.execPath} ${mainFile} receive --config ${config('passive')}`;
-    const sshd = await startSshd({ forcedCommand: options.wrapReceive?.(receive) ?? receive });
-    const pair = new Pair(folder, sshd);
+    for (const node of nodes) mkdirSync(join(folder, node, 'root', 'etc'), { recursive: true });
+    const sshds = new Map<NodeName, Sshd>();
+    for (const node of reached) {
+      const receive = `${process.execPath} ${mainFile} receive --config ${config(node)}`;
+      sshds.set(node, await startSshd({ forcedCommand: options.wrapReceive?.(receive) ?? receive }));
+    }
+    const pair = new Pair(folder, sshds);
     const watchlist = join(folder, 'watchlist.yml');
     writeFileSync(
       watchlist,
-      stringify({ name: 'test', include: options.include ?? ['/etc/**'], exclude: options.exclude ?? [] }),
+      stringify({
+        name: 'test',
+        include: options.include ?? ['/etc/**'],
+        exclude: options.exclude ?? [],
+        ...options.watchlist,
+      }),
     );
-    const peer = {
-      name: 'mail2',
-      host: '127.0.0.1',
-      port: sshd.port,
-      user: sshd.user,
-      identityFile: sshd.identityFile,
-      hostKey: sshd.hostKey,
-    };
-    pair.#configure('active', { node: 'mail1', peers: [peer], watchlists: [watchlist], ...options.active });
-    pair.#configure('passive', {
-      node: 'mail2',
-      peers: [],
-      watchlists: [watchlist],
-      limits: { minFreeDisk: 1 },
-      ...options.passive,
-    });
-    for (const [node, name] of [
-      ['active', 'mail1'],
-      ['passive', 'mail2'],
-    ] as const) {
-      const made = await pair.run(node, ['init', '--node', name, '--role', node]);
+    for (const node of nodes) {
+      pair.#configure(node, {
+        node: hostNames[node],
+        peers: node === 'active' || options.mutual === true ? pair.#peersOf(node) : [],
+        watchlists: [watchlist],
+        limits: { minFreeDisk: 1 },
+        ...(node === 'active' ? options.active : options.passive),
+      });
+      const role = node === 'active' ? 'active' : 'passive';
+      const made = await pair.run(node, ['init', '--node', hostNames[node], '--role', role]);
       if (made.code !== 0) {
         await pair[Symbol.asyncDispose]();
         throw new Error(`init failed: ${made.stderr}`);
       }
     }
     return pair;
+  }
+
+  #peersOf(node: NodeName): unknown[] {
+    return [...this.#sshds].flatMap(([name, sshd]) => {
+      if (name === node) return [];
+      const { port, user, identityFile, hostKey } = sshd;
+      return [{ name: hostNames[name], host: '127.0.0.1', port, user, identityFile, hostKey }];
+    });
+  }
+
+  sshdOf(node: NodeName): Sshd {
+    const sshd = this.#sshds.get(node);
+    if (sshd === undefined) throw new Error(`nobody connects to ${node} here`);
+    return sshd;
   }
 
   #configure(node: NodeName, keys: Readonly<Record<string, unknown>>): void {
@@ -117,9 +145,10 @@ export class Pair {
   /** Runs a command of the program to its end. */
   run(node: NodeName, args: readonly string[]): Promise<Ran> {
     const [command = '', ...rest] = args;
+    const [second, ...others] = rest;
     const words =
-      command === 'watchlist'
-        ? [command, rest[0] ?? '', '--config', this.config(node), ...rest.slice(1)]
+      families.includes(command) && second !== undefined && !second.startsWith('-')
+        ? [command, second, '--config', this.config(node), ...others]
         : [command, '--config', this.config(node), ...rest];
     return new Promise((resolve) => {
       execFile(
@@ -205,7 +234,7 @@ export class Pair {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const running of [...this.#running]) await running.kill9();
-    await this.sshd[Symbol.asyncDispose]();
+    for (const sshd of this.#sshds.values()) await sshd[Symbol.asyncDispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

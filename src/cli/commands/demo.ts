@@ -9,7 +9,9 @@ import { placingRight } from '../../passive/placing.ts';
 import { serve } from '../../passive/serve.ts';
 import { run } from '../arguments.ts';
 import { composePassive } from '../compose-passive.ts';
-import { Daemon } from '../daemon.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import { serveRequest } from '../daemon/requests.ts';
+import { statusOf } from '../daemon/status.ts';
 import { openEmbeddedServer } from '../demo/server.ts';
 import { copyTree, makeStage, type Stage, writeConfigs } from '../demo/stage.ts';
 import { takeTour } from '../demo/tour.ts';
@@ -17,6 +19,7 @@ import type { Io } from '../io.ts';
 import { type Node, openNode } from '../node.ts';
 import { openProgress } from '../progress.ts';
 import { count, durationText, paint } from '../render.ts';
+import type { Status } from '../status.ts';
 
 /** What a shell reports for a program that SIGINT ended. */
 const interrupted = 130;
@@ -66,12 +69,12 @@ async function show(stage: Stage, options: { once: boolean }, io: Io, onTourOver
   const daemon = new Daemon(active);
   const control = await serveControl({
     runtime: active.config.runtime,
-    handle: (request, reply, signal) => daemon.handle(request, reply, signal),
+    handle: (request, reply, signal) => serveRequest({ node: active, daemon }, request, reply, signal),
   });
   try {
     const start = performance.now();
     await daemon.start();
-    const paths = await firstCopy(daemon, io);
+    const paths = await firstCopy(() => statusOf(active, daemon), io);
     io.out(
       `first copy: ${count(paths, 'path')} on mail2 in ${durationText(performance.now() - start)}, each durable\n`,
     );
@@ -98,11 +101,11 @@ async function show(stage: Stage, options: { once: boolean }, io: Io, onTourOver
 }
 
 /** Follows the first copy to its end; returns how many paths are on both nodes then. */
-async function firstCopy(daemon: Daemon, io: Io): Promise<number> {
+async function firstCopy(status: () => Status, io: Io): Promise<number> {
   const progress = openProgress(io, 'first copy');
   let total = 0;
   for (;;) {
-    const { peers, watching } = daemon.status();
+    const { peers, watching } = status();
     const pending = peers[0]?.pending ?? 0;
     total = Math.max(total, pending);
     progress.update(total - pending, total);

@@ -1,3 +1,4 @@
+import { look } from '../../active/questions.ts';
 import type { Peer } from '../../config/load.ts';
 import { askDaemon } from '../../control/client.ts';
 import type { Entry } from '../../core/entry.ts';
@@ -8,7 +9,7 @@ import { openLog } from '../../log/log.ts';
 import { Ledger } from '../../state/ledger.ts';
 import { openTree } from '../compose-active.ts';
 import { openInspection } from '../connect.ts';
-import type { Explained } from '../daemon.ts';
+import type { Explained } from '../daemon/answers.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode } from '../node.ts';
 import { describeEntry, labels } from '../render.ts';
@@ -104,7 +105,7 @@ async function lookThere(node: Node, peer: Peer, path: ReplicaPath): Promise<The
   try {
     const { session, close } = await openInspection(node, peer);
     try {
-      const entry = (await session.look([path]))?.get(path);
+      const entry = (await look(session, [path]))?.get(path);
       return entry === undefined
         ? { kind: 'unknown', detail: 'it could not be looked at there' }
         : { kind: 'entry', entry };

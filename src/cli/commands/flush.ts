@@ -2,7 +2,7 @@ import { loadConfig } from '../../config/load.ts';
 import { askDaemon } from '../../control/client.ts';
 import type { Exit } from '../../core/failure.ts';
 import { printable, type ReplicaPath } from '../../core/path.ts';
-import type { FlushReport } from '../daemon.ts';
+import type { FlushReport } from '../daemon/answers.ts';
 import type { Io } from '../io.ts';
 import { noDaemon } from './resume.ts';
 

@@ -9,7 +9,7 @@ import { openLog } from '../../log/log.ts';
 import { composeActive, openTree } from '../compose-active.ts';
 import { connectTo, openInspection } from '../connect.ts';
 import type { Io } from '../io.ts';
-import { type Node, openNode, requireActive } from '../node.ts';
+import { type Node, openNode, requireActive, requireEnabled } from '../node.ts';
 import { productVersion } from '../product.ts';
 import { openProgress } from '../progress.ts';
 import { count, describeEntry, labels, paint } from '../render.ts';
@@ -29,6 +29,7 @@ type Planned = { readonly peer: PeerConfig; readonly steps: ResyncStep[] };
 export async function resyncCommand(options: ResyncCommand, io: Io): Promise<Exit> {
   const node = await openNode(options.config, openLog({ format: 'text', level: 'error' }));
   requireActive(node, 'resync');
+  if (!options.dryRun) requireEnabled(node, 'resync');
   requirePeersAndPaths(node, options);
   if (options.dryRun || !options.yes) {
     const planned = await plan(node, options.paths);

@@ -2,7 +2,8 @@ import { notifySystemd, watchdogIntervalMs } from '../../control/notify.ts';
 import { serveControl } from '../../control/server.ts';
 import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
-import { Daemon } from '../daemon.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import { serveRequest } from '../daemon/requests.ts';
 import { openNode } from '../node.ts';
 
 export type RunOptions = {
@@ -23,7 +24,7 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
   // The socket comes first: it is what keeps a second daemon out.
   const control = await serveControl({
     runtime: node.config.runtime,
-    handle: (request, reply, signal) => daemon.handle(request, reply, signal),
+    handle: (request, reply, signal) => serveRequest({ node, daemon }, request, reply, signal),
     onBug: (error) =>
       process.stderr.write(
         `bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,

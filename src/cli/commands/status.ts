@@ -16,7 +16,11 @@ export async function status(options: { config: string; json: boolean }, io: Io)
   if (options.json) io.out(`${JSON.stringify(found)}\n`);
   else show(found, io);
   if (found.halt !== null) return 'halted';
-  return found.conflicts > 0 || found.peers.some(({ connected }) => !connected) ? 'drift' : 'done';
+  return found.conflicts > 0 ||
+    found.ha.state === 'disabled' ||
+    found.peers.some(({ connected }) => !connected)
+    ? 'drift'
+    : 'done';
 }
 
 /** What is known when nobody answers: what is written down. */
@@ -32,10 +36,14 @@ function withoutDaemon(node: Node): Status {
       pending: 0,
       lastAckAt: null,
       lagMs: null,
+      skewMs: null,
+      watchlistsAgree: null,
       troubles: [],
+      hookFailures: [],
     })),
     conflicts: node.conflicts.count(),
     halt: null,
+    split: false,
     watching: { paths: 0, directories: 0, degraded: null },
     watchlists: node.watchlists.names,
     troubles: [],
@@ -48,17 +56,19 @@ function lagText(pending: number, lagMs: number): string {
     : ` (${durationText(lagMs)} after it was made)`;
 }
 
-function conflictHint(role: Status['role']): string {
-  return role === 'active'
-    ? '`bm-confsync verify --diff` shows both sides; `bm-confsync resync PATH` makes the passive node equal to this one and keeps what it overwrites'
-    : '`bm-confsync verify --diff` on the active node shows both sides';
-}
-
 function show(found: Status, io: Io): void {
   const now = Date.now();
   io.out(
     `${paint(io, 'bold', printable(found.node))}: ${found.role}, epoch ${found.epoch}, HA ${found.ha.state}${found.ha.reason === null ? '' : ` (${printable(found.ha.reason)})`}\n`,
   );
+  if (found.following !== null) {
+    const { active, connected, heardAt, pending } = found.following;
+    const told =
+      heardAt === null
+        ? 'it has not told how far behind this node is'
+        : `${count(pending ?? 0, 'path')} pending when it last told, ${durationText(now - heardAt)} ago`;
+    io.out(`follows ${printable(active)}: ${connected ? 'connected' : 'not connected'}, ${told}\n`);
+  }
   if (!found.daemon)
     io.out(
       `${paint(io, 'yellow', 'the daemon does not run')}: start it with \`systemctl start bm-confsync\`\n`,
@@ -75,6 +85,12 @@ function show(found: Status, io: Io): void {
       `peer ${printable(peer.name)}: ${state}, ${count(peer.pending, 'path')} pending, ${acked}${lag}\n`,
     );
     if (peer.detail !== null) io.out(`  ${printable(peer.detail)}\n`);
+    if (peer.watchlistsAgree === false)
+      io.out(
+        `  ${paint(io, 'yellow', 'watchlists differ')}: each node takes only what its own watchlists include\n`,
+      );
+    for (const { path, detail } of peer.hookFailures)
+      io.out(`  ${paint(io, 'yellow', 'hook failed')} after ${printable(path)}: ${printable(detail)}\n`);
     for (const { path, reason, detail } of peer.troubles)
       io.out(`  not sent: ${printable(path)}: ${reason}, ${printable(detail)}\n`);
   }
@@ -83,8 +99,9 @@ function show(found: Status, io: Io): void {
       `${paint(io, 'yellow', 'no peers')}: nothing is replicated until \`peers\` names the passive node\n`,
     );
   io.out(`conflicts: ${found.conflicts}\n`);
-  if (found.conflicts > 0) io.out(`hint: ${conflictHint(found.role)}\n`);
-  if (found.role === 'active' && found.daemon) {
+  if (found.conflicts > 0)
+    io.out('hint: `bm-confsync conflicts` lists them, `bm-confsync conflicts show ID` shows both sides\n');
+  if (found.daemon) {
     io.out(
       `watching: ${count(found.watching.paths, 'path')} in ${count(found.watching.directories, 'directory', 'directories')} (${found.watchlists.map(printable).join(', ')})\n`,
     );

@@ -1,14 +1,14 @@
-import { closeSync, constants, openSync, readFileSync } from 'node:fs';
+import { fetchContent } from '../../active/questions.ts';
 import type { Session } from '../../active/session.ts';
 import { type PeerDrift, verifyPeer } from '../../active/verify.ts';
 import { askDaemon } from '../../control/client.ts';
 import type { Log } from '../../core/event.ts';
-import { type Exit, Failure } from '../../core/failure.ts';
-import { nameOf, printable, type ReplicaPath } from '../../core/path.ts';
-import { Directories } from '../../files/confined.ts';
+import { type Ended, Failure } from '../../core/failure.ts';
+import { printable } from '../../core/path.ts';
 import { openLog } from '../../log/log.ts';
 import { openTree } from '../compose-active.ts';
 import { openInspection } from '../connect.ts';
+import { maxDiffBytes, readOwn } from '../content.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode, requireActive } from '../node.ts';
 import { count, describeEntry, durationText, labels, paint, renderDiff, sizeText } from '../render.ts';
@@ -21,25 +21,13 @@ export type VerifyCommand = {
   readonly nagios: boolean;
 };
 
-/** Content beyond this is not read for a diff, bytes. */
-const maxDiffBytes = 1024 * 1024;
 /** How long changes that are on their way may take to arrive before they count as drift, milliseconds. */
 const settleMs = 5000;
 
 type Verified = { readonly name: string; readonly result: PeerDrift; readonly diffs: readonly string[] };
 
-/** Compares every peer with this node. Exit `drift` when any differs. */
-export async function verify(options: VerifyCommand, io: Io): Promise<Exit> {
-  try {
-    return await verifyAll(options, io);
-  } catch (error) {
-    if (!options.nagios || !(error instanceof Failure)) throw error;
-    io.out(`BM-CONFSYNC UNKNOWN - ${printable(error.message)}\n`);
-    return 'unreachable';
-  }
-}
-
-async function verifyAll(options: VerifyCommand, io: Io): Promise<Exit> {
+/** Compares every peer with this node. Ends with `drift` when any differs. */
+export async function verify(options: VerifyCommand, io: Io): Promise<Ended> {
   const log: Log = openLog({ format: 'text', level: 'warn' });
   const node = await openNode(options.config, log);
   requireActive(node, 'verify');
@@ -152,7 +140,7 @@ function differ(paths: number): string {
 }
 
 /** One line as the monitoring-plugins guidelines have it. */
-function nagios(peers: readonly Verified[], durationMs: number, io: Io): Exit {
+function nagios(peers: readonly Verified[], durationMs: number, io: Io): Ended {
   const drift = peers.reduce((sum, { result }) => sum + result.drift.length, 0);
   const checked = Math.max(0, ...peers.map(({ result }) => result.checked));
   const state = drift === 0 ? 'OK' : 'CRITICAL';
@@ -160,7 +148,7 @@ function nagios(peers: readonly Verified[], durationMs: number, io: Io): Exit {
   io.out(
     `BM-CONFSYNC ${state} - ${text}, ${count(checked, 'path')} checked | drift=${drift};0;0;0; checked=${checked};;;0; time=${(durationMs / 1000).toFixed(3)}s;;;0;\n`,
   );
-  return drift === 0 ? 'done' : 'usage';
+  return drift === 0 ? 'ok' : 'critical';
 }
 
 async function diffsOf(
@@ -179,30 +167,10 @@ async function diffsOf(
       diffs.push(`too large to show ${printable(path)}: ${sizeText(largest)}\n`);
       continue;
     }
-    const from = passive.kind === 'file' ? await session.fetch(path, maxDiffBytes) : Buffer.alloc(0);
+    const from = passive.kind === 'file' ? await fetchContent(session, path, maxDiffBytes) : Buffer.alloc(0);
     const to = active.kind === 'file' ? readOwn(node, path) : Buffer.alloc(0);
     if (from === undefined || to === undefined) continue;
     diffs.push(renderDiff(io, { path, fromName: peer, toName: node.config.node, from, to }));
   }
   return diffs;
-}
-
-function readOwn(node: Node, path: ReplicaPath): Buffer | undefined {
-  using directories = new Directories(node.config.root);
-  const parent = directories.parentOf(path);
-  if (!parent.ok) return undefined;
-  try {
-    const fd = openSync(
-      parent.child(nameOf(path)),
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    );
-    try {
-      return readFileSync(fd).subarray(0, maxDiffBytes);
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

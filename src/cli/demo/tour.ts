@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Exit } from '../../core/failure.ts';
+import type { Ended } from '../../core/failure.ts';
 import type { Io } from '../io.ts';
 import { paint } from '../render.ts';
 import type { Stage } from './stage.ts';
@@ -23,7 +23,7 @@ export type Tour = {
   readonly io: Io;
   readonly stage: Stage;
   /** Runs a command of the program as an administrator would, and returns how it ended. */
-  readonly run: (argv: readonly string[]) => Promise<Exit>;
+  readonly run: (argv: readonly string[]) => Promise<Ended>;
 };
 
 /** How long a step may take before it is called untrue. */

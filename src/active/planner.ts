@@ -1,0 +1,108 @@
+import { absent, type Entry } from '../core/entry.ts';
+import type { PathFailure } from '../core/failure.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import { type Push, planPush } from '../core/plan.ts';
+import type { AgreedEntries } from './agreement.ts';
+import type { Tree } from './tree.ts';
+
+export type PlannerOptions = {
+  readonly tree: Tree;
+  readonly ledger: AgreedEntries;
+  readonly isBusy: (path: ReplicaPath) => boolean;
+  readonly onUnstable: (path: ReplicaPath) => void;
+  readonly onTrouble: (path: ReplicaPath, failure: PathFailure) => void;
+  /** Nothing is to be sent: the peer is taken to hold this already. */
+  readonly onNothing: (path: ReplicaPath, entry: Entry) => void;
+};
+
+/** Finds out what has to be sent of a path: the disk against what the peer is taken to hold. */
+export class Planner {
+  readonly #options: PlannerOptions;
+  /** What the peer showed to hold, where that is not the agreed entry. Set by reconcile and resync. */
+  readonly #expected = new Map<ReplicaPath, Entry>();
+  /** Paths that are sent although nothing changed here: the peer shows something else. */
+  readonly #disputed = new Set<ReplicaPath>();
+  /** Directories that are gone and wait for what was below them to be removed first. */
+  readonly emptying = new Set<ReplicaPath>();
+
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+  }
+
+  expect(path: ReplicaPath, passive: Entry): void {
+    this.#expected.set(path, passive);
+  }
+
+  dispute(path: ReplicaPath): void {
+    this.#disputed.add(path);
+  }
+
+  /** What the peer showed to hold is history. */
+  settled(path: ReplicaPath): void {
+    this.#expected.delete(path);
+  }
+
+  clear(): void {
+    this.#expected.clear();
+    this.#disputed.clear();
+  }
+
+  /** What has to be sent of these paths: all that changed, or nothing while one of them cannot be read. */
+  planAll(paths: readonly ReplicaPath[]): Push[] {
+    const looks = paths.map((path) => ({ path, put: this.#look(path) }));
+    const unread = looks.find(({ put }) => put === undefined);
+    if (unread !== undefined && paths.length > 1) {
+      for (const { path, put } of looks) if (put !== undefined) this.#holdBack(path, put, unread.path);
+      return [];
+    }
+    const pushes = looks.map(({ path, put }) => (put === undefined ? undefined : this.#plan(path, put)));
+    return pushes.filter((push) => push !== undefined);
+  }
+
+  #holdBack(path: ReplicaPath, put: Entry, culprit: ReplicaPath): void {
+    if (planPush(this.#expectedAt(path), put).kind === 'nothing') return;
+    const detail = `it goes together with ${culprit}, which cannot be read yet`;
+    this.#options.onTrouble(path, { reason: 'group-failed', detail });
+  }
+
+  /** What is at the path on this node; undefined where that cannot be told, which is taken care of. */
+  #look(path: ReplicaPath): Entry | undefined {
+    const { tree, onTrouble, onUnstable } = this.#options;
+    const seen = tree.observe(path);
+    switch (seen.kind) {
+      case 'entry':
+        return seen.entry;
+      case 'unstable':
+        onUnstable(path);
+        return undefined;
+      case 'unsupported':
+        onTrouble(path, { reason: 'unsupported-type', detail: `a ${seen.type} is not replicated` });
+        return undefined;
+      case 'failed':
+        onTrouble(path, seen.failure);
+        return undefined;
+    }
+  }
+
+  /** The push that brings the peer up to date; undefined where there is nothing to do, or not yet. */
+  #plan(path: ReplicaPath, put: Entry): Push | undefined {
+    const expect = this.#expectedAt(path);
+    const disputed = this.#disputed.delete(path);
+    if (put.kind === 'absent' && expect.kind === 'directory' && this.#holdsMore(path)) {
+      this.emptying.add(path);
+      return undefined;
+    }
+    if (disputed || planPush(expect, put).kind === 'push') return { path, expect, put };
+    this.#options.onNothing(path, put);
+    return undefined;
+  }
+
+  #expectedAt(path: ReplicaPath): Entry {
+    return this.#expected.get(path) ?? this.#options.ledger.get(path) ?? absent;
+  }
+
+  /** Whether what is below the directory is still on its way to be removed: it goes first. */
+  #holdsMore(path: ReplicaPath): boolean {
+    return this.#options.ledger.below(path).some((below) => below !== path && this.#options.isBusy(below));
+  }
+}

@@ -1,0 +1,260 @@
+import { join } from 'node:path';
+import { Failure } from '../../core/failure.ts';
+import type { ReplicaPath } from '../../core/path.ts';
+import type { Seat } from '../../core/seat.ts';
+import { followAddress } from '../../ha/follow-address.ts';
+import { placingRight } from '../../passive/placing.ts';
+import type { Hint } from '../../watch/hint.ts';
+import { openWatcher, type Watcher, type WatchProblem } from '../../watch/watcher.ts';
+import { openTree } from '../compose-active.ts';
+import { sweepLeftovers } from '../compose-passive.ts';
+import type { Node } from '../node.ts';
+import { giveUpSeat, promoteNode } from '../promotion.ts';
+import { ActiveSide } from './active-side.ts';
+import { PassiveSide } from './passive-side.ts';
+
+/** Between two attempts to follow the floating address when a promotion was refused, milliseconds. */
+const followAgainMs = 10_000;
+const pruneMs = 3_600_000;
+const dayMs = 86_400_000;
+
+/**
+ * The running node. Watches on both nodes; the seat decides what is done about it:
+ *
+ *     passive --promote--> active
+ *        ^                   |
+ *        +--demote, a newer epoch, …
+ *
+ * Seat and switch are read from the state, which other processes write too; `follow` catches up with it.
+ */
+export class Daemon {
+  readonly #node: Node;
+  #active: ActiveSide | undefined;
+  #passive: PassiveSide | undefined;
+  readonly #editListeners = new Set<(paths: ReplicaPath[]) => void>();
+  #watcher: Watcher | undefined;
+  #following: Promise<void> = Promise.resolve();
+  #expiry: NodeJS.Timeout | undefined;
+  #pruning: NodeJS.Timeout | undefined;
+  #address: Disposable | undefined;
+  #followingAddress: NodeJS.Timeout | undefined;
+  #suspended: string | undefined;
+  #watchProblem: WatchProblem | undefined;
+  #stopped = false;
+
+  constructor(node: Node) {
+    this.#node = node;
+  }
+
+  get active(): ActiveSide | undefined {
+    return this.#active;
+  }
+
+  get passive(): PassiveSide | undefined {
+    return this.#passive;
+  }
+
+  get watcher(): Watcher | undefined {
+    return this.#watcher;
+  }
+
+  /** Starts what the seat asks for. Resolves when the watches are set. */
+  async start(): Promise<void> {
+    const { config, log, watchlists } = this.#node;
+    const seat = this.#node.seat();
+    log({ kind: 'started', node: config.node, role: seat.role, epoch: seat.epoch });
+    for (const { path, watchlist } of watchlists.literals) this.#warnIfMissing(path, watchlist);
+    this.#node.onPackagesReleased(() => void this.follow());
+    this.#watcher = openWatcher({
+      root: config.root,
+      watchlists,
+      onHint: (hint) => this.#hint(hint),
+      onProblem: (problem) => this.#problem(problem),
+    });
+    await this.#watcher.ready;
+    await this.follow();
+    log({ kind: 'watching', directories: this.#watcher.directories(), paths: this.#node.cache.size });
+    this.#prune();
+    this.#followAddress();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#expiry);
+    clearTimeout(this.#pruning);
+    clearTimeout(this.#followingAddress);
+    this.#address?.[Symbol.dispose]();
+    await this.#following;
+    await this.#watcher?.close();
+    await this.#active?.stop();
+    await this.#passive?.stop();
+    this.#node.cache.commit();
+    this.#node.log({ kind: 'stopped' });
+  }
+
+  /** Does what the seat and the switch say now. Resolves when it is done. Changes that come together are one. */
+  follow(): Promise<void> {
+    this.#following = this.#following.then(() => (this.#stopped ? undefined : this.#followNow()));
+    return this.#following;
+  }
+
+  /** Another node is active with our epoch: nobody sends anything until a person decides. */
+  splitBrain(peer: string): void {
+    const detail = `${peer} is active with the same epoch as this node: two nodes were promoted apart`;
+    this.#active?.halt({ reason: 'split-brain', detail, since: Date.now() });
+  }
+
+  /** Sends what there is, then gives up the seat. Answers whether this node was active. */
+  async demote(epoch: number | undefined): Promise<boolean> {
+    await this.#active?.drain();
+    this.#node.log({ kind: 'step', what: 'demote', step: 'drained' });
+    const wasActive = giveUpSeat(this.#node, epoch);
+    await this.follow();
+    return wasActive;
+  }
+
+  /** Whether a receiver listens: the active has a session open. */
+  get hasListeners(): boolean {
+    return this.#editListeners.size > 0;
+  }
+
+  /** Hears of edits on this node, whatever seats it has meanwhile, until it is disposed of. */
+  listenToEdits(onPaths: (paths: ReplicaPath[]) => void): Disposable {
+    this.#editListeners.add(onPaths);
+    return { [Symbol.dispose]: () => void this.#editListeners.delete(onPaths) };
+  }
+
+  requireActive(): ActiveSide {
+    if (this.#active !== undefined) return this.#active;
+    throw new Failure({
+      code: 'not-active',
+      exit: 'refused',
+      message: `${this.#node.config.node} is passive: it sends nothing`,
+      hint: 'run it on the active node; see `bm-confsync status`',
+    });
+  }
+
+  async #followNow(): Promise<void> {
+    const seat = this.#node.seat();
+    if (this.#active !== undefined && (seat.role === 'passive' || this.#active.epoch !== seat.epoch)) {
+      const leaving = this.#active;
+      this.#active = undefined;
+      await leaving.stop();
+      if (seat.role === 'passive')
+        this.#node.log({ kind: 'passive', node: this.#node.config.node, epoch: seat.epoch });
+    }
+    const followed = this.#node.facts.get('active')?.value;
+    if (this.#passive !== undefined && (seat.role === 'active' || this.#passive.active !== followed)) {
+      const leaving = this.#passive;
+      this.#passive = undefined;
+      await leaving.stop();
+    }
+    if (seat.role === 'active') await this.#beActive(seat);
+    else if (this.#passive === undefined) {
+      this.#passive = new PassiveSide(this.#node, (paths) => {
+        for (const listener of this.#editListeners) listener(paths);
+      });
+      if (this.#watchProblem !== undefined) this.#passive.problem(this.#watchProblem);
+      this.#passive.start();
+    }
+    this.#followSwitch();
+  }
+
+  async #beActive(seat: Seat): Promise<void> {
+    if (this.#active !== undefined) return;
+    // A receiver of the former active may be in the middle of a batch: it refuses from here on, and lets go.
+    const right = await placingRight(join(this.#node.config.state, 'placing.lock')).take(
+      this.#node.config.node,
+      () => undefined,
+    );
+    // Nobody else places files here now, so whatever has a temporary name is from an earlier seat.
+    if (right !== undefined) sweepLeftovers(this.#node);
+    right?.release();
+    this.#active = new ActiveSide(this.#node, {
+      onRefused: (peer, reason, epoch) => this.#onRefused(peer, reason, epoch),
+      onDisabled: () => void this.follow(),
+    });
+    this.#node.log({ kind: 'active', node: this.#node.config.node, epoch: seat.epoch });
+    this.#followSwitch();
+    if (this.#watchProblem !== undefined) this.#active.problem(this.#watchProblem);
+    this.#active.start();
+  }
+
+  #followSwitch(): void {
+    clearTimeout(this.#expiry);
+    const ha = this.#node.haSwitch();
+    if (ha.state === 'enabled') {
+      this.#suspended = undefined;
+      return this.#active?.unsuspend();
+    }
+    const detail = `HA is disabled: ${ha.reason}`;
+    if (this.#suspended !== detail) this.#node.log({ kind: 'suspended', detail });
+    this.#suspended = detail;
+    this.#active?.suspend(detail);
+    if (ha.until === undefined) return;
+    this.#expiry = setTimeout(() => void this.follow(), Math.min(ha.until - Date.now() + 1, dayMs));
+    this.#expiry.unref();
+  }
+
+  #hint(hint: Hint): void {
+    this.#active?.hint(hint);
+    this.#passive?.hint(hint);
+  }
+
+  #problem(problem: WatchProblem): void {
+    this.#watchProblem = problem;
+    this.#active?.problem(problem);
+    this.#passive?.problem(problem);
+  }
+
+  #warnIfMissing(listed: ReplicaPath, watchlist: string): void {
+    const seen = openTree(this.#node).observe(listed);
+    if (seen.kind === 'entry' && seen.entry.kind === 'absent')
+      this.#node.log({ kind: 'listed-path-missing', path: listed, watchlist });
+  }
+
+  /** A peer that knows a newer epoch is right: this node steps down, and says so. */
+  #onRefused(peer: string, reason: string, epoch: number): void {
+    if (reason === 'split-brain') return this.splitBrain(peer);
+    if (reason === 'ha-disabled') return void this.follow();
+    if (reason !== 'stale-epoch' || epoch <= this.#node.seat().epoch) return;
+    this.#node.seats.write({ role: 'passive', epoch });
+    this.#node.log({ kind: 'stepped-down', peer, epoch });
+    void this.follow();
+  }
+
+  /** Drops what the configuration does not want to be kept, now and every hour. */
+  #prune(): void {
+    const { config, versions, log } = this.#node;
+    const { count, days, totalSizeBytes } = config.versions;
+    const pruned = versions.prune({ count, maxAgeMs: days * dayMs, totalBytes: totalSizeBytes }, Date.now());
+    if (pruned.versions > 0) log({ kind: 'pruned', versions: pruned.versions, bytes: pruned.bytes });
+    this.#pruning = setTimeout(() => this.#prune(), pruneMs);
+    this.#pruning.unref();
+  }
+
+  #followAddress(): void {
+    const { role } = this.#node.config;
+    if (role.source !== 'vip') return;
+    this.#address = followAddress({
+      address: role.address,
+      holdMs: role.holdMs,
+      onSettled: (present) => void this.#seatFollows(present, role.fenced),
+    });
+  }
+
+  async #seatFollows(present: boolean, fenced: boolean): Promise<void> {
+    clearTimeout(this.#followingAddress);
+    const { role } = this.#node.seat();
+    if (this.#stopped || present === (role === 'active')) return;
+    try {
+      if (present) await promoteNode(this.#node, { fenced, follow: () => this.follow() });
+      else await this.demote(undefined);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      this.#node.log({ kind: 'seat-refused', detail: error.message });
+      this.#followingAddress = setTimeout(() => void this.#seatFollows(present, fenced), followAgainMs);
+      this.#followingAddress.unref();
+    }
+  }
+}

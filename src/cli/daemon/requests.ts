@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { askPeer } from '../../active/questions.ts';
+import type { Reply, Request } from '../../control/protocol.ts';
+import { Failure } from '../../core/failure.ts';
+import { path } from '../../wire/entry.ts';
+import { openConversation } from '../connect.ts';
+import type { Node } from '../node.ts';
+import { restoreArgs, restoreVersion } from '../restore.ts';
+import type { Daemon } from './daemon.ts';
+import { statusOf } from './status.ts';
+
+const pathsArgs = z.object({ paths: z.array(path) });
+const flushArgs = z.object({ paths: z.array(path), timeoutMs: z.number().nonnegative() });
+const resumeArgs = z.object({ allowDeletes: z.boolean() });
+const pathArgs = z.object({ path });
+const resolveArgs = z.object({ ids: z.array(z.string()), take: z.enum(['active', 'passive']) });
+const demoteArgs = z.object({ epoch: z.int().positive().optional() });
+const splitBrainArgs = z.object({ peer: z.string() });
+
+type Handler = (
+  context: { readonly node: Node; readonly daemon: Daemon },
+  args: unknown,
+  reply: Reply,
+  signal: AbortSignal,
+) => Promise<unknown>;
+
+/** What the daemon does when the command line, or a receiver of this node, asks. */
+const handlers: Readonly<Record<string, Handler>> = {
+  status: async ({ node, daemon }) => statusOf(node, daemon),
+  flush: ({ daemon }, args, _reply, signal) => daemon.requireActive().flush(flushArgs.parse(args), signal),
+  resync: ({ daemon }, args, reply) => daemon.requireActive().resync(pathsArgs.parse(args).paths, reply),
+  resume: ({ daemon }, args) => daemon.requireActive().resume(resumeArgs.parse(args).allowDeletes),
+  explain: async ({ daemon }, args) =>
+    daemon.active?.explain(pathArgs.parse(args).path) ?? { pending: false, peers: [] },
+  restore: ({ node }, args) => restoreVersion(node, restoreArgs.parse(args)),
+  resolve: (context, args) => resolve(context, resolveArgs.parse(args)),
+  demote: ({ daemon }, args) => daemon.demote(demoteArgs.parse(args).epoch),
+  reconciled: async ({ daemon }) => (await daemon.active?.reconciled()) ?? null,
+  'state-changed': async ({ daemon }) => {
+    await daemon.follow();
+    return null;
+  },
+  'split-brain': async ({ daemon }, args) => {
+    daemon.splitBrain(splitBrainArgs.parse(args).peer);
+    return null;
+  },
+  edits: ({ daemon }, _args, reply, signal) => edits(daemon, reply, signal),
+};
+
+/** Serves one request of the control socket. Throws Failures. */
+export function serveRequest(
+  context: { readonly node: Node; readonly daemon: Daemon },
+  request: Request,
+  reply: Reply,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const handler = Object.hasOwn(handlers, request.command) ? handlers[request.command] : undefined;
+  if (handler !== undefined) return handler(context, request.args, reply, signal);
+  throw new Failure({
+    code: 'unknown-request',
+    exit: 'usage',
+    message: `the daemon does not know the request ${JSON.stringify(request.command)}`,
+    hint: 'the command line is newer than the daemon: restart the service',
+  });
+}
+
+/** On the passive the active is asked: it carries the files. */
+async function resolve(
+  { node, daemon }: { readonly node: Node; readonly daemon: Daemon },
+  args: z.infer<typeof resolveArgs>,
+): Promise<unknown> {
+  if (daemon.active !== undefined) return daemon.active.resolve(args);
+  const name = node.facts.get('active')?.value;
+  const peer = node.config.peers.find((one) => one.name === name);
+  if (peer === undefined) {
+    throw new Failure({
+      code: 'no-active',
+      exit: 'refused',
+      message: `expected the active node among the peers of ${node.config.node}, found ${name === undefined ? 'that none has connected yet' : `only that ${name} is not configured`}`,
+      hint: 'run it on the active node, or add that node to `peers`',
+    });
+  }
+  const { session, close } = await openConversation(node, peer, 'request');
+  try {
+    return await askPeer(session, { do: 'resolve', ...args });
+  } finally {
+    close();
+  }
+}
+
+/** Tells a receiver of edits on this node, until it goes away. */
+async function edits(daemon: Daemon, reply: Reply, signal: AbortSignal): Promise<null> {
+  using _listening = daemon.listenToEdits((paths) => reply.progress({ paths }));
+  await new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    signal.addEventListener('abort', resolve, { once: true });
+  });
+  return null;
+}

@@ -1,0 +1,69 @@
+import { type Command, Option } from 'commander';
+import type { Io } from '../io.ts';
+import { type Common, declare, type Ends, peerExits } from './command.ts';
+
+/** What makes, runs and shows this node. */
+export function declareNode(program: Command, io: Io, ends: Ends): void {
+  declare(program, {
+    name: 'init',
+    summary: 'Write a commented configuration, a key pair and the state; keep what is there.',
+    examples: ['init --node mail1 --role active', 'init --node mail2 --role passive'],
+    exits: [],
+  })
+    .requiredOption('--node <NAME>', 'name of this node')
+    .addOption(
+      new Option('--role <ROLE>', 'seat to begin with').choices(['active', 'passive']).makeOptionMandatory(),
+    )
+    .action((options: { config: string; node: string; role: 'active' | 'passive' }) =>
+      ends(import('../commands/init.ts').then(({ init }) => init(options, io))),
+    );
+  declare(program, {
+    name: 'run',
+    summary: 'The daemon, on both nodes. The seat decides what it does.',
+    examples: ['run', 'run --log-format json'],
+    exits: ['4  refused, with the reason'],
+  })
+    .addOption(
+      new Option('--log-format <FORMAT>', 'one event a line').choices(['text', 'json']).default('text'),
+    )
+    .addOption(
+      new Option('--log-level <LEVEL>', 'least important events to log')
+        .choices(['error', 'warn', 'info', 'debug'])
+        .default('info'),
+    )
+    .action(
+      (options: {
+        config: string;
+        logFormat: 'text' | 'json';
+        logLevel: 'error' | 'warn' | 'info' | 'debug';
+      }) => ends(import('../commands/run.ts').then(({ runDaemon }) => runDaemon(options))),
+    );
+  declare(program, {
+    name: 'receive',
+    summary: 'The forced command of sshd on the passive node: the protocol on standard input and output.',
+    examples: ['receive   # in authorized_keys: restrict,command="bm-confsync receive" ssh-ed25519 AAAA…'],
+    exits: [],
+  }).action((options: { config: string }) =>
+    ends(import('../commands/receive.ts').then(({ receive }) => receive(options))),
+  );
+  declare(program, {
+    name: 'status',
+    summary: 'Seat, switch, peers, queue, lag, conflicts and halts.',
+    examples: ['status', 'status --json'],
+    exits: ['1  conflicts, or a peer is not connected', '5  halted'],
+  })
+    .option('--json', 'machine-readable', false)
+    .action((options: Common) =>
+      ends(import('../commands/status.ts').then(({ status }) => status(options, io))),
+    );
+  declare(program, {
+    name: 'resume',
+    summary: 'Go on after a halt.',
+    examples: ['resume', 'resume --allow-deletes'],
+    exits: peerExits,
+  })
+    .option('--allow-deletes', 'carry the deletions over that caused the halt', false)
+    .action((options: { config: string; allowDeletes: boolean }) =>
+      ends(import('../commands/resume.ts').then(({ resume }) => resume(options, io))),
+    );
+}

@@ -1,0 +1,79 @@
+import { askPeer } from '../active/questions.ts';
+import type { Peer as PeerConfig } from '../config/load.ts';
+import { askDaemon } from '../control/client.ts';
+import { Failure } from '../core/failure.ts';
+import { type AskedPeer, type Promoted, promote } from '../ha/promote.ts';
+import { openConversation } from './connect.ts';
+import { type Node, tellDaemon } from './node.ts';
+
+/** How long a peer may take to answer before it counts as unreachable, milliseconds. */
+const askMs = 10_000;
+
+/**
+ * Makes this node the active one; see ha/promote. The daemon of this node, if it runs, is told. Answers undefined
+ * where the node is active already. Throws Failure `not-fenced`, or what a peer had to say.
+ */
+export async function promoteNode(
+  node: Node,
+  options: {
+    readonly fenced: boolean;
+    /** Promotes an active node too, with a new epoch: after a split brain. */
+    readonly again?: boolean;
+    /** Makes the daemon follow the new seat. Default: the one that runs on this node is told. */
+    readonly follow?: () => Promise<unknown>;
+  },
+): Promise<Promoted | undefined> {
+  if (node.seat().role === 'active' && options.again !== true) return undefined;
+  const peers = await Promise.all(node.config.peers.map((peer) => ask(node, peer)));
+  try {
+    const promoted = await promote({
+      node: node.config.node,
+      seat: node.seat(),
+      highest: node.seats.highestEpoch(),
+      fenced: options.fenced,
+      peers,
+      take: (epoch) => node.seats.write({ role: 'active', epoch }),
+      log: node.log,
+    });
+    await (options.follow ?? (() => tellDaemon(node)))();
+    return promoted;
+  } finally {
+    for (const peer of peers) if (peer.kind === 'reached') peer.close();
+  }
+}
+
+async function ask(node: Node, peer: PeerConfig): Promise<AskedPeer> {
+  try {
+    const { session, welcome, close } = await openConversation(node, peer, 'request', askMs);
+    return {
+      kind: 'reached',
+      name: peer.name,
+      role: welcome.role,
+      epoch: welcome.epoch,
+      highest: welcome.highest,
+      demote: async (epoch) => void (await askPeer(session, { do: 'demote', epoch })),
+      close,
+    };
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return { kind: 'unreachable', name: peer.name, detail: error.message };
+  }
+}
+
+/**
+ * Makes this node passive under `epoch` (default: its own), after its daemon, if it runs, has sent what it
+ * had. What it could not send shows as conflicts once another node is active. Answers whether it was active.
+ */
+export async function demoteNode(node: Node, epoch?: number): Promise<boolean> {
+  const asked = await askDaemon({ runtime: node.config.runtime, command: 'demote', args: { epoch } });
+  if (asked.answered) return asked.value === true;
+  return giveUpSeat(node, epoch);
+}
+
+/** Writes the passive seat. Answers whether the node was active. */
+export function giveUpSeat(node: Node, epoch?: number): boolean {
+  const seat = node.seat();
+  node.seats.write({ role: 'passive', epoch: Math.max(seat.epoch, epoch ?? 0) });
+  node.log({ kind: 'step', what: 'demote', step: 'seat given up' });
+  return seat.role === 'active';
+}

@@ -1,0 +1,181 @@
+import { judgeEdit, type KnownConflict } from '../core/conflict.ts';
+import { DirtyPaths } from '../core/dirty.ts';
+import { type Entry, sameEntry } from '../core/entry.ts';
+import { isBelow, type ReplicaPath } from '../core/path.ts';
+import type { Observation } from '../files/observation.ts';
+import type { Hint } from '../watch/hint.ts';
+
+/** What this node and the active agreed on, as receivers write it while this process runs. */
+export type AgreedHere = {
+  /** How many paths are agreed to hold something; 0 before the first sync. */
+  readonly size: number;
+  /** Brings in what other processes committed. */
+  refresh(): void;
+  get(path: ReplicaPath): Entry | undefined;
+  /** What a receiver is about to place there. */
+  intended(path: ReplicaPath): Entry | undefined;
+  below(path: ReplicaPath): ReplicaPath[];
+};
+
+export type EditsOptions = {
+  readonly agreed: AgreedHere;
+  readonly includes: (path: ReplicaPath) => boolean;
+  readonly look: (
+    paths: Iterable<ReplicaPath>,
+    onSeen: (path: ReplicaPath, observation: Observation) => void,
+  ) => void;
+  readonly walk: (options: {
+    from?: ReplicaPath;
+  }) => AsyncIterable<{ path: ReplicaPath; observation: Observation }>;
+  readonly known: (path: ReplicaPath) => KnownConflict | undefined;
+  readonly onRecord: (path: ReplicaPath, conflict: KnownConflict) => void;
+  readonly onClear: (path: ReplicaPath) => void;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly deleteHoldMs: number;
+  readonly maxWaitMs: number;
+};
+
+/** Looks at this many paths before the event loop gets its turn. */
+const looksPerTurn = 200;
+/** A path whose ledger moved while it was looked at is looked at again so often before it waits for its turn. */
+const looksAtOnce = 5;
+const lookAgainMs = 100;
+
+/**
+ * Notices edits on the passive node: what its disk holds and no active put there. Changes nothing on disk;
+ * what receivers place is told apart by the ledger and by what they intend.
+ */
+export class Edits {
+  readonly #options: EditsOptions;
+  readonly #dirty: DirtyPaths;
+  #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  #walks: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: EditsOptions) {
+    this.#options = options;
+    this.#dirty = new DirtyPaths({ deleteHoldMs: options.deleteHoldMs, maxWaitMs: options.maxWaitMs });
+  }
+
+  /** Paths that were hinted at and not judged yet. */
+  get waiting(): number {
+    return this.#dirty.size;
+  }
+
+  hint(hint: Hint): void {
+    switch (hint.kind) {
+      case 'path':
+        return this.#hintPath(hint.path, hint.change);
+      case 'tree':
+        return this.walk(hint.path);
+      case 'everything':
+        return this.walk('/' as ReplicaPath);
+    }
+  }
+
+  /** Looks at everything at or below a path, as at the start, when nobody watched. */
+  walk(from: ReplicaPath): void {
+    this.#walks = this.#walks.then(() => this.#walkNow(from));
+  }
+
+  /** Resolves when all walks that were asked for are over. */
+  walked(): Promise<void> {
+    return this.#walks;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    clearImmediate(this.#turn);
+    await this.#walks;
+  }
+
+  async #walkNow(from: ReplicaPath): Promise<void> {
+    const { agreed, walk, known } = this.#options;
+    agreed.refresh();
+    // Before the first sync nothing is agreed, and nothing can be told to be an edit.
+    if (this.#stopped || agreed.size === 0) return;
+    const seen = new Set<ReplicaPath>();
+    for await (const { path, observation } of walk({ from })) {
+      if (this.#stopped) return;
+      seen.add(path);
+      const entry = observation.kind === 'entry' ? observation.entry : undefined;
+      const asAgreed = entry !== undefined && sameEntry(entry, agreed.get(path) ?? { kind: 'absent' });
+      if (!asAgreed || known(path) !== undefined) this.#hintPath(path, 'rename');
+    }
+    for (const path of agreed.below(from)) if (!seen.has(path)) this.#hintPath(path, 'rename');
+  }
+
+  #hintPath(path: ReplicaPath, change: 'rename' | 'write'): void {
+    if (this.#stopped || !this.#options.includes(path)) return;
+    this.#dirty.hint(path, change, this.#options.now());
+    this.#planLooks();
+  }
+
+  #planLooks(): void {
+    const at = this.#dirty.nextAt();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (at === undefined || this.#stopped) return;
+    const wait = at - this.#options.now();
+    if (wait <= 0) this.#turn ??= setImmediate(() => this.#lookNow());
+    else this.#timer = setTimeout(() => this.#lookNow(), wait);
+  }
+
+  #lookNow(): void {
+    this.#turn = undefined;
+    const now = this.#options.now();
+    const due = this.#dirty.takeDue(now, looksPerTurn);
+    this.#options.look(due, (path, seen) => this.#judge(path, seen, now));
+    this.#planLooks();
+  }
+
+  #judge(path: ReplicaPath, first: Observation, now: number): void {
+    let seen = first;
+    const { agreed, known, look } = this.#options;
+    for (let looks = 0; looks < looksAtOnce; looks += 1) {
+      if (seen.kind === 'unstable') return void this.#dirty.unstable(path, now);
+      if (seen.kind !== 'entry') return this.#dirty.settled(path);
+      agreed.refresh();
+      const before = agreed.get(path);
+      const intended = agreed.intended(path);
+      // The disk is read between two readings of the ledger: a receiver may place the path at this very moment.
+      look([path], (_, again) => {
+        seen = again;
+      });
+      agreed.refresh();
+      if (seen.kind !== 'entry' || !sameOrBoth(before, agreed.get(path))) continue;
+      if (intended !== undefined && sameEntry(seen.entry, intended)) return this.#dirty.settled(path);
+      if (seen.entry.kind === 'absent' && before !== undefined && !this.#dirty.gone(path, now)) return;
+      this.#dirty.settled(path);
+      if (seen.entry.kind !== 'directory') this.#hintBelow(path, now);
+      return this.#conclude(path, seen.entry, before, known(path));
+    }
+    this.#dirty.retry(path, now, lookAgainMs);
+  }
+
+  #conclude(
+    path: ReplicaPath,
+    disk: Entry,
+    agreed: Entry | undefined,
+    known: KnownConflict | undefined,
+  ): void {
+    if (agreed === undefined && this.#options.agreed.size === 0) return;
+    const verdict = judgeEdit(agreed, disk, known);
+    if (verdict.kind === 'record') this.#options.onRecord(path, verdict.conflict);
+    if (verdict.kind === 'clear') this.#options.onClear(path);
+  }
+
+  /** What was below a directory that is none any more is gone with it. */
+  #hintBelow(path: ReplicaPath, now: number): void {
+    for (const below of this.#options.agreed.below(path)) {
+      if (isBelow(below, path) && !this.#dirty.has(below)) this.#dirty.hint(below, 'rename', now);
+    }
+  }
+}
+
+function sameOrBoth(a: Entry | undefined, b: Entry | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : sameEntry(a, b);
+}

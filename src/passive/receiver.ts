@@ -1,0 +1,282 @@
+import { randomBytes } from 'node:crypto';
+import type { PathFailure } from '../core/failure.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import { admitSender } from '../core/seat.ts';
+import { errnoFailure } from '../files/errno.ts';
+import type { AckResult, FromActive, FromPassive, PushMessage } from '../wire/message.ts';
+import { type Applied, Applier } from './apply.ts';
+import { commandText } from './command.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import { type HookPlan, HookRunner, planHooks } from './hooks.ts';
+import type { PassiveNode, PeerMemory } from './node.ts';
+import type { Receiving, StagedOperation } from './operation.ts';
+import { shortened } from './operation.ts';
+import { validate, validatorsOf } from './validate.ts';
+
+type Content = Extract<FromActive, { t: 'push' | 'chunk' | 'abort' }>;
+
+export type ReceiverOptions = {
+  readonly node: PassiveNode;
+  readonly memory: PeerMemory;
+  /** The sender and its epoch. */
+  readonly peer: string;
+  readonly epoch: number;
+  readonly heartbeat: Heartbeat;
+  readonly send: (message: FromPassive) => void;
+  /** The sender does not keep to the protocol. */
+  readonly onViolation: (detail: string) => void;
+  /** Until `onGoOn`, nothing may be handed in: files are being validated. */
+  readonly onPause: () => void;
+  readonly onGoOn: () => void;
+  readonly onBroken: (error: unknown) => void;
+};
+
+/** A batch is committed when this much waits, or as soon as nothing more arrives. */
+const batchLimits = { operations: 256, bytes: 16 * 1024 * 1024 };
+
+/** Programs that were told to be missing. */
+const missing = new Set<string>();
+
+/** The pushes of a session, from their arrival to their acks. */
+export class Receiver {
+  readonly #options: ReceiverOptions;
+  readonly #applier: Applier;
+  readonly #hooks: HookRunner;
+  readonly #receiving = new Map<number, Receiving>();
+  readonly #closed = new AbortController();
+  #validating: Promise<void> | undefined;
+  #commitPlanned = false;
+  #arrived = 0;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    const { node, memory, peer, epoch } = options;
+    this.#hooks = new HookRunner((program) => this.#onMissing(program));
+    this.#applier = new Applier({
+      ...node.limits,
+      root: node.root,
+      watchlists: node.watchlists,
+      cache: node.cache,
+      agreed: (path) => memory.agreed(path),
+      intend: (pushes) => memory.intend(pushes),
+      keepVersion: (kept) => node.keepVersion({ ...kept, epoch, peer }),
+      keepRefused: (kept) => {
+        try {
+          node.keepRefused({ ...kept, epoch, peer });
+        } catch (error) {
+          this.#onNotKept(kept.path, errnoFailure(error, kept.path));
+        }
+      },
+      onNotKept: (path, failure) => this.#onNotKept(path, failure),
+      groups: { journal: node.journal, peer, epoch },
+      nonce: () => randomBytes(6).toString('hex'),
+      ...(node.renames === undefined ? {} : { renames: node.renames }),
+    });
+  }
+
+  handle(message: Content, body: Buffer): void {
+    switch (message.t) {
+      case 'push':
+        return this.#onPush(message, body);
+      case 'chunk':
+        return this.#onChunk(message.id, body, message.last);
+      case 'abort': {
+        const operation = this.#receiving.get(message.id);
+        this.#receiving.delete(message.id);
+        if (operation !== undefined) this.#applier.abort(operation);
+      }
+    }
+  }
+
+  /** Everything that arrived together was handed in. */
+  arrived(): void {
+    this.#arrived += 1;
+    const { operations, bytes } = this.#applier.waiting;
+    if (operations >= batchLimits.operations || bytes >= batchLimits.bytes) this.#commit();
+    else if (operations > 0) this.#planCommit();
+  }
+
+  /**
+   * The session is over. What is staged is placed, unless it would have to be validated first; the sender will
+   * offer it again. Nothing is placed any more once this resolves.
+   */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#validating;
+    for (const operation of this.#receiving.values()) this.#applier.abort(operation);
+    this.#receiving.clear();
+    if (this.#applier.waiting.operations > 0 && this.#unchecked().length === 0) this.#place();
+    this.#applier.drop();
+  }
+
+  /** Resolves when the hooks of all that was placed have run. */
+  settled(): Promise<void> {
+    return this.#hooks.idle();
+  }
+
+  #onPush(push: PushMessage, body: Buffer): void {
+    const halted = this.#halted(push.epoch);
+    // A member of a set has to be counted all the same, or the others would wait for it.
+    if (halted !== undefined && push.set === undefined)
+      return this.#options.send({ t: 'ack', id: push.id, result: halted });
+    if (this.#receiving.has(push.id)) return this.#options.onViolation(`the id ${push.id} came twice`);
+    const fault = this.#applier.faultOf(push);
+    if (fault !== undefined) return this.#options.onViolation(fault);
+    const receiving = this.#applier.begin(push, body, halted);
+    if (receiving !== undefined) this.#receiving.set(push.id, receiving);
+  }
+
+  #onChunk(id: number, body: Buffer, last: boolean): void {
+    const operation = this.#receiving.get(id);
+    // Chunks of a push that was refused at its beginning are on their way still: they are dropped.
+    if (operation === undefined) return;
+    if (!this.#applier.continue(operation, body, last) || last) this.#receiving.delete(id);
+  }
+
+  /** Commits once two turns of the event loop brought nothing new, so that a burst makes large batches. */
+  #planCommit(): void {
+    if (this.#commitPlanned) return;
+    this.#commitPlanned = true;
+    const arrived = this.#arrived;
+    setImmediate(() =>
+      setImmediate(() => {
+        this.#commitPlanned = false;
+        if (this.#applier.waiting.operations === 0) return;
+        if (this.#arrived === arrived) this.#commit();
+        else this.#planCommit();
+      }),
+    );
+  }
+
+  #commit(): void {
+    // What waits is placed when the validators are through, or dropped at the end of the session.
+    if (this.#validating !== undefined || this.#closed.signal.aborted) return;
+    const unchecked = this.#unchecked();
+    if (unchecked.length === 0) return this.#place();
+    this.#options.onPause();
+    this.#validating = this.#options.heartbeat
+      .during(this.#validate(unchecked))
+      .then(() => this.#place())
+      .catch((error: unknown) => this.#options.onBroken(error))
+      .then(() => {
+        this.#validating = undefined;
+        this.#options.onGoOn();
+      });
+  }
+
+  /** Staged files that a validator has to pass. None, at once, where this node has no validators. */
+  #unchecked(): StagedOperation[] {
+    const { validators } = this.#options.node.watchlists;
+    if (validators.length === 0) return [];
+    return [...this.#applier.stagedFiles()].filter(({ push }) =>
+      validators.some((validator) => validator.matches(push.path)),
+    );
+  }
+
+  async #validate(unchecked: readonly StagedOperation[]): Promise<void> {
+    const { signal } = this.#closed;
+    for (const operation of unchecked) {
+      const { push, staged } = operation;
+      const validators = validatorsOf(push.path, this.#options.node.watchlists.validators);
+      const onMissing = (program: string): void => this.#onMissing(program);
+      const failure = await validate({ temporary: staged.temporary, validators }, { signal, onMissing });
+      if (signal.aborted) return this.#applier.drop();
+      if (failure === undefined) continue;
+      this.#applier.refuse(operation, { ...failure, detail: shortened(failure.detail) });
+    }
+  }
+
+  #place(): void {
+    const { node, memory } = this.#options;
+    const results = this.#applier.commit(this.#halted(this.#options.epoch));
+    for (const applied of results) this.#remember(applied);
+    node.settleVersions();
+    memory.commit();
+    this.#applier.remembered();
+    this.#acknowledge(results);
+  }
+
+  #remember({ push, result }: Applied): void {
+    const { node, memory, peer } = this.#options;
+    const { path, put } = push;
+    const agreed = result.kind === 'applied' || result.kind === 'already-there';
+    if (agreed && node.watchlists.includes(path)) {
+      memory.record(path, put);
+      memory.resolved(path);
+    }
+    if (result.kind === 'conflict') {
+      const { conflict: kind, found: passive } = result;
+      memory.conflict({ path, kind, active: put, passive, epoch: push.epoch });
+    }
+    if (result.kind === 'applied') node.log({ kind: 'placed', path, what: put.kind });
+    if (result.kind === 'refused') {
+      const { reason, detail } = result;
+      node.log({ kind: 'path-failed', peer, path, reason, detail });
+    }
+  }
+
+  #acknowledge(results: readonly Applied[]): void {
+    const { applies } = this.#options.node.watchlists;
+    const plan = applies.length === 0 ? undefined : planHooks(appliedPaths(results), applies);
+    const late: Applied[] = [];
+    for (const applied of results) {
+      const { push, result } = applied;
+      if (result.kind === 'applied' && plan?.waiting.has(push.path)) late.push(applied);
+      else this.#options.send({ t: 'ack', id: push.id, result });
+    }
+    if (plan !== undefined && late.length > 0) this.#runHooks(plan, late);
+  }
+
+  #runHooks(plan: HookPlan, late: readonly Applied[]): void {
+    const run = Promise.all(
+      plan.commands.map(async ({ key, command, path }): Promise<[string, string | undefined]> => {
+        const failure = await this.#hooks.run(key, command);
+        if (failure !== undefined) {
+          const told = { command: commandText(command.run), detail: failure };
+          this.#options.node.log({ kind: 'hook-failed', path, ...told });
+        }
+        return [key, failure];
+      }),
+    );
+    this.#options.heartbeat
+      .during(run)
+      .then((outcomes) => {
+        const failures = new Map(outcomes);
+        for (const { push } of late) {
+          const keys = plan.waiting.get(push.path) ?? [];
+          const hooks = keys.flatMap((key) => failures.get(key) ?? []).map(shortened);
+          const result: AckResult = hooks.length === 0 ? { kind: 'applied' } : { kind: 'applied', hooks };
+          this.#options.send({ t: 'ack', id: push.id, result });
+        }
+      })
+      .catch((error: unknown) => this.#options.onBroken(error));
+  }
+
+  #onMissing(command: string): void {
+    if (missing.has(command)) return;
+    missing.add(command);
+    this.#options.node.log({ kind: 'validator-skipped', command });
+  }
+
+  #onNotKept(path: ReplicaPath, { reason, detail }: PathFailure): void {
+    this.#options.node.log({ kind: 'path-failed', path, reason, detail });
+  }
+
+  /** Why nothing may be placed now: the switch and the seat may change in the middle of a session. */
+  #halted(epoch: number): AckResult | undefined {
+    const { node } = this.#options;
+    const seat = node.seat();
+    const refusal = admitSender(seat, node.haSwitch(), epoch);
+    if (refusal === undefined) return undefined;
+    return {
+      kind: 'refused',
+      reason: refusal,
+      detail: `${node.name} refuses: ${refusal}`,
+      epoch: seat.epoch,
+    };
+  }
+}
+
+function appliedPaths(results: readonly Applied[]): ReplicaPath[] {
+  return results.flatMap(({ push, result }) => (result.kind === 'applied' ? [push.path] : []));
+}

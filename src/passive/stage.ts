@@ -1,0 +1,274 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { admitPush } from '../core/admit.ts';
+import { type Entry, type FileEntry, sameContent, sameEntry } from '../core/entry.ts';
+import type { PathFailure } from '../core/failure.ts';
+import { ancestorsOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { Directories, type OpenDirectory } from '../files/confined.ts';
+import { errnoFailure } from '../files/errno.ts';
+import type { EntryCache, Observation } from '../files/observation.ts';
+import { observe } from '../files/observe.ts';
+import {
+  changeDirectory,
+  changeMode,
+  changeTime,
+  type Outcome,
+  type Staged,
+  StagedFile,
+  stageDirectory,
+  stagedNames,
+  stageSymlink,
+} from '../files/place.ts';
+import type { AckResult, PushMessage } from '../wire/message.ts';
+import { answer, failureOf, type Operation, refused, type StagedOperation } from './operation.ts';
+import { lackOfSpace } from './space.ts';
+
+/** What admitting and staging needs of the rest of the node. */
+export type StagerOptions = {
+  readonly root: string;
+  readonly watchlists: { includes(path: ReplicaPath): boolean; impliedDirectory(path: ReplicaPath): boolean };
+  readonly cache: EntryCache;
+  /** This node's own agreed entries with the sender. */
+  readonly agreed: (path: ReplicaPath) => Entry | undefined;
+  /** Notes what is about to be changed or placed, right before it is. Default: a crash is not prepared for. */
+  readonly intend?: (pushes: readonly { readonly path: ReplicaPath; readonly put: Entry }[]) => void;
+  /** Keeps a content that is in conflict as a version. Default: no content that is refused is kept. */
+  readonly keepRefused?: (kept: { content: Uint8Array; path: ReplicaPath; entry: FileEntry }) => void;
+  readonly maxFileSizeBytes: number;
+  readonly minFreeDiskBytes: number;
+  /** A fresh name part: 12 hexadecimal digits. */
+  readonly nonce: () => string;
+};
+
+/** Where an operation is staged. Nothing of a group is put in place before all of it is staged. */
+export type Where = { readonly directories: Directories; readonly grouped: boolean };
+
+/**
+ * The first half of applying a push: admits it against the disk and prepares what is put under a temporary
+ * name. What one atomic call can change is changed right here, but for members of a group. A directory
+ * that is new only comes back staged.
+ */
+export class Stager {
+  readonly #options: StagerOptions;
+  readonly #buffer = Buffer.allocUnsafe(256 * 1024);
+
+  constructor(options: StagerOptions) {
+    this.#options = options;
+  }
+
+  admit(push: PushMessage, body: Buffer, where: Where): Operation {
+    const { path, put } = push;
+    const { watchlists } = this.#options;
+    const implied =
+      put.kind === 'directory' && push.expect.kind === 'absent' && watchlists.impliedDirectory(path);
+    if (!watchlists.includes(path) && !implied) {
+      return answer(
+        push,
+        refused({ reason: 'outside-watchlist', detail: 'this node’s own watchlists do not include it' }),
+      );
+    }
+    // To `observe` nothing is below a link, so a deletion there is done. Anything else has no place to go.
+    const parent = where.directories.parentOf(path);
+    if (!parent.ok && parent.reason === 'not-confined' && put.kind !== 'absent')
+      return answer(push, refused(parent));
+    const disk = this.#look(path, where.directories);
+    if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
+    // A directory that only leads to a listed file is made where it is missing and otherwise left alone.
+    if (implied && disk.entry.kind === 'directory') return answer(push, { kind: 'already-there' });
+    const admission = admitPush(push, disk.entry, this.#options.agreed(path));
+    if (admission.kind === 'already-there') return answer(push, admission);
+    if (admission.kind === 'conflict') return this.#conflict(push, body, admission);
+    if (where.grouped && (put.kind === 'directory' || disk.entry.kind === 'directory'))
+      return answer(push, refused(directoryInGroup));
+    if (admission.kind === 'touch' && !where.grouped)
+      return this.#inPlace(push, where.directories, (target) =>
+        put.kind === 'file' ? changeTime(target, put.mtime) : undefined,
+      );
+    return this.#stage(push, body, disk.entry, where);
+  }
+
+  #look(path: ReplicaPath, directories: Directories): Observation {
+    const { cache } = this.#options;
+    // The size limit guards what is sent; what is here already must be seen whatever its size.
+    return observe({
+      directories,
+      path,
+      cache,
+      maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
+      checkWriters: true,
+    });
+  }
+
+  /** Nothing is overwritten. A content that came with the push is kept, so that a person can choose it. */
+  #conflict(
+    push: PushMessage,
+    body: Buffer,
+    { conflict, found }: Omit<Extract<AckResult, { kind: 'conflict' }>, 'kind'>,
+  ): Operation {
+    const result: AckResult = { kind: 'conflict', conflict, found };
+    const { put, path, content } = push;
+    const { keepRefused, maxFileSizeBytes } = this.#options;
+    const wanted = keepRefused !== undefined && put.kind === 'file' && put.size <= maxFileSizeBytes;
+    if (!wanted || sameContent(put, found)) return answer(push, result);
+    if (content === 'inline' && body.byteLength === put.size)
+      keepRefused({ content: body, path, entry: put });
+    if (content !== 'stream') return answer(push, result);
+    const receiving = this.#receive(push, found, put.size, result);
+    return receiving.kind === 'receiving' ? receiving : answer(push, result);
+  }
+
+  /** One atomic change of the inode itself, for which no copy is needed. */
+  #inPlace(
+    push: PushMessage,
+    directories: Directories,
+    change: (target: string) => PathFailure | undefined,
+  ): Operation {
+    const parent = directories.parentOf(push.path);
+    if (!parent.ok) return answer(push, refused(parent));
+    this.#options.intend?.([push]);
+    const failure = change(parent.child(nameOf(push.path)));
+    return answer(push, failure === undefined ? { kind: 'applied' } : refused(failure));
+  }
+
+  #stage(push: PushMessage, body: Buffer, replaces: Entry, where: Where): Operation {
+    const { put, path } = push;
+    const { directories } = where;
+    const parent = directories.parentOf(path);
+    if (!parent.ok) return answer(push, refused(parent));
+    const name = nameOf(path);
+    switch (put.kind) {
+      case 'absent': {
+        const names = stagedNames(parent, name, this.#options.nonce());
+        return { kind: 'remove', push, replaces, names, parentFd: parent.fd, directories };
+      }
+      case 'directory': {
+        if (replaces.kind === 'directory')
+          return this.#inPlace(push, directories, (target) => changeDirectory(target, put));
+        return staged(
+          push,
+          replaces,
+          stageDirectory(parent, name, put, this.#options.nonce()),
+          parent,
+          where,
+        );
+      }
+      case 'symlink':
+        return staged(push, replaces, stageSymlink(parent, name, put, this.#options.nonce()), parent, where);
+      case 'file':
+        return this.#stageFile({ push, replaces, parent, where }, put, body);
+    }
+  }
+
+  #stageFile(at: StagingFile, put: FileEntry, body: Buffer): Operation {
+    const { push, replaces, parent, where } = at;
+    const { maxFileSizeBytes, minFreeDiskBytes } = this.#options;
+    if (put.size > maxFileSizeBytes) {
+      const detail = `expected at most ${maxFileSizeBytes} bytes (limits.maxFileSize of this node), found ${put.size}`;
+      return answer(push, refused({ reason: 'too-large', detail }));
+    }
+    const lack = lackOfSpace(parent.fd, put.size, minFreeDiskBytes);
+    if (lack !== undefined) return answer(push, refused(lack));
+    // In a group also a file of which only the time changes is staged, for which no content need come.
+    const here = push.content === 'none' && where.grouped && sameContent(put, replaces);
+    if (push.content === 'local' || here) return this.#stageLocal(at, put);
+    if (push.content === 'none')
+      return answer(push, refused({ reason: 'need-content', detail: 'the push came without content' }));
+    if (push.content === 'stream') return this.#receive(push, replaces, put.size);
+    const file = StagedFile.create(parent, nameOf(push.path), this.#options.nonce());
+    if (!file.ok) return answer(push, refused(file.failure));
+    return finishFile(at, put, file.value, file.value.write(body));
+  }
+
+  /** Begins a file that outlives this batch. */
+  #receive(push: PushMessage, replaces: Entry, size: number, verdict?: AckResult): Operation {
+    const directories = new Directories(this.#options.root);
+    const begun = this.#begin(push, size, directories);
+    if (!begun.ok) {
+      directories.close();
+      return answer(push, refused(begun.failure));
+    }
+    const { file, parentFd } = begun.value;
+    for (const ancestor of ancestorsOf(parentOf(push.path))) directories.release(ancestor);
+    const receiving = { push, replaces, file, directories, parentFd, left: size };
+    return { kind: 'receiving', ...receiving, ...(verdict === undefined ? {} : { verdict }) };
+  }
+
+  #begin(
+    push: PushMessage,
+    size: number,
+    directories: Directories,
+  ): Outcome<{ file: StagedFile; parentFd: number }> {
+    const parent = directories.parentOf(push.path);
+    if (!parent.ok) return { ok: false, failure: parent };
+    const lack = lackOfSpace(parent.fd, size, this.#options.minFreeDiskBytes);
+    if (lack !== undefined) return { ok: false, failure: lack };
+    const file = StagedFile.create(parent, nameOf(push.path), this.#options.nonce());
+    return file.ok ? { ok: true, value: { file: file.value, parentFd: parent.fd } } : file;
+  }
+
+  /** Only attributes change: the content is taken from the file that is here already. */
+  #stageLocal(at: StagingFile, put: FileEntry): Operation {
+    const { push, replaces, parent, where } = at;
+    if (replaces.kind !== 'file' || !sameContent(put, replaces)) {
+      return answer(push, refused({ reason: 'need-content', detail: 'the content is not on this node' }));
+    }
+    const name = nameOf(push.path);
+    const modeOnly = sameEntry({ ...replaces, mode: put.mode }, put) && replaces.mtime === put.mtime;
+    if (modeOnly && !where.grouped)
+      return this.#inPlace(push, where.directories, (target) => changeMode(target, put.mode));
+    const source = openExisting(parent.child(name));
+    if (!source.ok) return answer(push, refused(source.failure));
+    try {
+      const file = StagedFile.create(parent, name, this.#options.nonce());
+      if (!file.ok) return answer(push, refused(file.failure));
+      return finishFile(at, put, file.value, file.value.copyFrom(source.value, this.#buffer));
+    } finally {
+      closeSync(source.value);
+    }
+  }
+}
+
+const directoryInGroup: PathFailure = {
+  reason: 'unsupported-type',
+  detail: 'expected the files of a group to be files or links, found a directory',
+};
+
+type StagingFile = {
+  readonly push: PushMessage;
+  readonly replaces: Entry;
+  readonly parent: OpenDirectory;
+  readonly where: Where;
+};
+
+function finishFile(
+  { push, replaces, parent, where }: StagingFile,
+  put: FileEntry,
+  file: StagedFile,
+  written: PathFailure | undefined,
+): Operation {
+  const failure = written ?? file.finish(put);
+  if (failure === undefined) return staged(push, replaces, { ok: true, value: file.names }, parent, where);
+  file.discard();
+  return answer(push, refused(failure));
+}
+
+function staged(
+  push: PushMessage,
+  replaces: Entry,
+  outcome: Outcome<Staged>,
+  { fd }: OpenDirectory,
+  { directories }: Where,
+): StagedOperation | Operation {
+  if (!outcome.ok) return answer(push, refused(outcome.failure));
+  return { kind: 'staged', push, replaces, staged: outcome.value, parentFd: fd, directories };
+}
+
+function openExisting(path: string): Outcome<number> {
+  try {
+    return {
+      ok: true,
+      value: openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
+    };
+  } catch (error) {
+    return { ok: false, failure: errnoFailure(error) };
+  }
+}
