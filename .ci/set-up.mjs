@@ -23,6 +23,8 @@ const testPrograms = [
   ['unshare', 'util-linux'],
   ['strace', 'strace'],
   ['openssl', 'openssl'],
+  ['python3', 'python3-minimal'],
+  ['ip', 'iproute2'],
 ];
 const benchPrograms = [...testPrograms, ['lsyncd', 'lsyncd']];
 

@@ -21,7 +21,8 @@ export function receiverHooks(node: Node) {
       const { pending, conflicts, halt } = standing;
       node.facts.set('standing', { pending, conflicts, halt, held: standing.held }, Date.now());
     },
-    onActive: (name: string): void => {
+    onActive: (name: string, watchlistsAgree: boolean): void => {
+      node.facts.set('watchlistsAgree', watchlistsAgree, Date.now());
       const known = node.facts.get('active')?.value;
       node.facts.set('active', name, Date.now());
       // What was in conflict with a former active will be found again, if it still is.

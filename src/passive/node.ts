@@ -101,8 +101,8 @@ export type PassiveNode = {
   onStanding(from: string, standing: Standing): void;
   /** Tells of edits that were made on this node while a session is open; answers how to stop it. */
   watchEdits(onPaths: (paths: readonly ReplicaPath[]) => void): () => void;
-  /** A session to replicate was admitted: that node is the active. */
-  onActive(name: string): void;
+  /** A session to replicate was admitted: that node is the active. `watchlistsAgree`: both replicate the same paths. */
+  onActive(name: string, watchlistsAgree: boolean): void;
   /** While this node is active, a sender with a newer epoch came. It was refused all the same. */
   onNewerEpoch(epoch: number, from: string): void;
   /** A sender came that is active with the very epoch with which this node is. */

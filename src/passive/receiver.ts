@@ -47,6 +47,7 @@ export class Receiver {
   #validating: Promise<void> | undefined;
   #commitPlanned = false;
   #arrived = 0;
+  #lastId = -1;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -115,11 +116,14 @@ export class Receiver {
   }
 
   #onPush(push: PushMessage, body: Buffer): void {
+    // By its value a push that comes again after a later one of its path looks like a new one.
+    if (push.id <= this.#lastId)
+      return this.#options.onViolation(`the push ${push.id} came after ${this.#lastId}`);
+    this.#lastId = push.id;
     const halted = this.#halted(push.epoch);
     // A member of a set has to be counted all the same, or the others would wait for it.
     if (halted !== undefined && push.set === undefined)
       return this.#options.send({ t: 'ack', id: push.id, result: halted });
-    if (this.#receiving.has(push.id)) return this.#options.onViolation(`the id ${push.id} came twice`);
     const fault = this.#applier.faultOf(push);
     if (fault !== undefined) return this.#options.onViolation(fault);
     const receiving = this.#applier.begin(push, body, halted);

@@ -87,7 +87,8 @@ class Session {
     const [node, stream, connection] = [this.#node, this.#stream, this.#connection];
     this.#serving = new Serving({ node, stream, connection, hello, right });
     this.#welcome();
-    if (right !== undefined) this.#node.onActive(hello.node);
+    if (right !== undefined)
+      this.#node.onActive(hello.node, hello.watchlists === this.#node.watchlists.digest);
     this.#serving.handle(this.#early.splice(0));
   }
 
