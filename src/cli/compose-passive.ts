@@ -10,7 +10,7 @@ import { IntentStore } from '../state/intents.ts';
 import { JournalStore } from '../state/journal.ts';
 import { Ledger } from '../state/ledger.ts';
 import type { PeerRequest } from '../wire/message.ts';
-import { forgetConflict } from './known-conflicts.ts';
+import { forgetConflict, pathsInConflict } from './known-conflicts.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
@@ -137,6 +137,7 @@ function peerMemory(node: Node, peer: string): PeerMemory {
       const found = { peer, path, kind, active, passive, epoch, detectedAt: Date.now() };
       node.conflicts.put(found, config.node);
     },
+    inConflict: () => pathsInConflict(node, peer),
     resolved: (path) => {
       forgetConflict(node, peer, path);
     },

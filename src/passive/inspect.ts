@@ -160,6 +160,9 @@ export class Inspector {
     const memory = this.#memory;
     if (memory === undefined) return;
     for (const [path, entry] of manifest.entries) if (!except.has(path)) memory.record(path, entry);
+    // Both nodes hold the same: what this node alone knew to be in conflict is not any more.
+    for (const path of memory.inConflict())
+      if (!except.has(path) && !manifest.isUnknown(path)) memory.resolved(path);
     memory.commit();
   }
 

@@ -41,6 +41,8 @@ export type PeerMemory = {
     epoch: number;
   }): void;
   resolved(path: ReplicaPath): void;
+  /** Paths whose conflict with this peer waits. */
+  inConflict(): readonly ReplicaPath[];
 };
 
 /**

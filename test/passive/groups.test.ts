@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -45,6 +46,10 @@ async function acks(sender: Sender, ids: readonly number[]): Promise<AckResult[]
     results.set(id, result);
   }
   return ids.map((id) => results.get(id) ?? assert.fail(`no ack of ${id}`));
+}
+
+function expecting(text: string) {
+  return { expect: fileOf(text) };
 }
 
 function content(passive: Passive, name: string): string | undefined {
@@ -209,6 +214,52 @@ describe('files of a group', () => {
     assert.equal(passive.tree(), tree);
   });
 
+  it('are refused together when HA was disabled as the first one came, though no longer with the last', async () => {
+    await using passive = await Passive.open();
+    prepare(passive);
+    const tree = passive.tree();
+    const sender = await passive.session();
+    const set = { id: 1, of: 2 };
+    passive.node.switches.disable({ reason: 'u', by: 'r' }, Date.now());
+    const one = sender.push('/etc/changed', 'new', { set, expect: fileOf('old') });
+    sender.say({ t: 'ping', id: 1 });
+    await sender.next('pong');
+    passive.node.switches.enable();
+    const two = sender.push('/etc/created', 'new as well', { set });
+    assert.deepEqual(reasonsOf(await acks(sender, [one, two])), ['ha-disabled', 'group-failed']);
+    assert.equal(passive.tree(), tree);
+  });
+
+  it('are not changed in place either when another one is refused', async () => {
+    await using passive = await Passive.open();
+    prepare(passive);
+    for (const name of ['changed', 'removed']) {
+      const time = 1_700_000_000;
+      utimesSync(join(passive.root, 'etc', name), time, time);
+    }
+    const tree = passive.tree();
+    const sender = await passive.session();
+    const set = { id: 1, of: 3 };
+    const ids = [
+      sender.push('/etc/changed', '', {
+        set,
+        put: fileOf('old', { mode: 0o600 }),
+        ...expecting('old'),
+        content: 'local',
+      }),
+      sender.push('/etc/removed', '', {
+        set,
+        put: fileOf('old too', { mtime: '1.000000000' }),
+        content: 'none',
+      }),
+      sender.push('/usr/x', 'x', { set }),
+    ];
+    const results = await acks(sender, ids);
+    assert.deepEqual(reasonsOf(results), ['group-failed', 'group-failed', 'outside-watchlist']);
+    assert.equal(passive.tree(), tree);
+    assert.equal(lstatSync(join(passive.root, 'etc/removed')).mtimeMs, 1_700_000_000_000);
+  });
+
   const lies: [string, (sender: Sender) => void][] = [
     [
       'has one path twice',
@@ -339,6 +390,8 @@ describe('a receiver that is killed while it places a group', () => {
       const found = state(passive);
       const isNew = found[0] === 'new';
       assert.deepEqual(found, isNew ? allNew : allOld, `killed at point ${point}`);
+      // Three renames; once all of them are done the group is only ever completed.
+      assert.equal(isNew, point > 3, `killed at point ${point}`);
       assert.equal(leftovers(passive.root), '', `killed at point ${point}`);
       assert.deepEqual(new JournalStore(passive.node.database).list(), []);
       const versions = passive.node.versions.list(at('/etc/changed'));
@@ -371,6 +424,23 @@ describe('a receiver that is killed while it places a group', () => {
     assert.deepEqual(
       kept.map(({ entry, reason }) => [entry.kind === 'file' && entry.digest, reason]),
       [[fileOf('old').digest, 'interrupted']],
+    );
+  });
+  it('only completes what was whole, also when somebody edited a member before the next session', async () => {
+    await using passive = await Passive.open();
+    prepare(passive);
+    // After the journal says that all are in place, before the first of the displaced is kept.
+    await using receiver = await Receiver.start(passive.config, { CRASH_AT: '5' });
+    pushAll(receiver.sender);
+    assert.equal(await receiver.answersOrDies(), false);
+    writeFileSync(join(passive.root, 'etc/changed'), 'mine');
+    await passive.session();
+    assert.deepEqual(state(passive), ['mine', 'new as well', undefined]);
+    assert.equal(leftovers(passive.root), '');
+    const kept = passive.node.versions.list(at('/etc/changed'));
+    assert.deepEqual(
+      kept.map(({ entry, reason }) => [entry.kind === 'file' && entry.digest, reason]),
+      [[fileOf('old').digest, 'overwritten']],
     );
   });
 });

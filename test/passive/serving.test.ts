@@ -138,6 +138,19 @@ describe('a session that replicates', () => {
     assert.equal(ledger.get(at('/etc/x'))?.kind, 'file');
   });
 
+  it('ends at a push that comes again: by its value it could undo a later one', async () => {
+    await using passive = await Passive.open();
+    write(passive.root, { 'etc/keep': '' });
+    const sender = await opened(passive, 'replicate');
+    const first = sender.push('/etc/x', 'one');
+    assert.equal((await sender.ack(first)).kind, 'applied');
+    const second = sender.push('/etc/x', 'two', { expect: fileOf('one') });
+    assert.equal((await sender.ack(second)).kind, 'applied');
+    sender.push('/etc/x', 'one', { id: first });
+    assert.match((await sender.next('refused')).detail, /came after/);
+    assert.equal(readFileSync(join(passive.root, 'etc/x'), 'utf8'), 'two');
+  });
+
   it('tells the node who is active and how far behind it is, and the sender what was edited', async () => {
     const standings: [string, Standing][] = [];
     const actives: string[] = [];

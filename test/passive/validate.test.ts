@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { loadWatchlists } from '../../src/config/watchlist.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { argumentsFor, objection, pathForOthers } from '../../src/passive/validate.ts';
@@ -250,6 +251,21 @@ describe('while a validator runs', () => {
     await sender.next('pong');
   });
 
+  it('what the peer sends stays on its side, however much it is', async (t) => {
+    const { passive, begun, go } = await slow(t);
+    await using _ = passive;
+    const sender = await passive.session();
+    const id = sender.push(path, 'checked');
+    await begun();
+    for (let n = 0; n < 100; n += 1) sender.say({ t: 'ping', id: n }, Buffer.alloc(100_000));
+    // Several turns of the event loop, in which an unhindered stream would carry all of it.
+    for (let turn = 0; turn < 1000; turn += 1) await nextTurn();
+    assert.ok(sender.unsent > 9_000_000, `${sender.unsent} bytes`);
+    go();
+    assert.deepEqual(await sender.ack(id), { kind: 'applied' });
+    for (let n = 0; n < 100; n += 1) assert.equal((await sender.next('pong')).id, n);
+  });
+
   it('HA may be disabled: the file that passed is not placed', async (t) => {
     const { passive, begun, go } = await slow(t);
     await using _ = passive;
@@ -273,7 +289,8 @@ describe('while a validator runs', () => {
     const newer = await passive.session();
     await older.over;
     assert.equal(leftovers(passive.root), '');
-    assert.equal(placed(passive), undefined);
+    assert.deepEqual([placed(passive), placed(passive, 'with')], [undefined, undefined]);
+    assert.deepEqual(passive.node.versions.list(path), []);
     assert.deepEqual(await newer.ack(newer.push('/etc/next', 'x')), { kind: 'applied' });
   });
 });
