@@ -78,7 +78,10 @@ describe('status, flush and explain with the daemon', () => {
     assert.match(ran.stdout, /^mail1: active, epoch 1, HA enabled$/m);
     assert.match(ran.stdout, /^peer mail2: live, 0 paths pending, last change durable .+ ago/m);
     assert.match(ran.stdout, /^conflicts: 1$/m);
-    assert.match(ran.stdout, /^hint: `bm-confsync conflicts` lists them, `bm-confsync conflicts show ID` shows both sides$/m);
+    assert.match(
+      ran.stdout,
+      /^hint: `bm-confsync conflicts` lists them, `bm-confsync conflicts show ID` shows both sides$/m,
+    );
   });
 
   it('explain tells the rule, both entries, the agreed one and that nothing is pending', async () => {

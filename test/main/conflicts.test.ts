@@ -167,6 +167,8 @@ describe('an edit on the passive node, with both daemons', () => {
     };
     const drift = verified.peers[0]?.drift.map(({ path }) => path) ?? [];
     for (const [, path] of edits) assert.ok(drift.includes(path), path);
+    const shown = await pair.run('active', ['verify']);
+    assert.match(shown.stdout, /held as a conflict: `bm-confsync conflicts show [0-9a-f]{10}`/);
     assert.match(active.log(), /conflict.*\/etc\/content\.conf.*edited-on-passive/);
     assert.match(passive.log(), /conflict.*\/etc\/content\.conf.*edited-on-passive/);
   });

@@ -155,6 +155,11 @@ export class Sender {
     this.#stream.write(bytes);
   }
 
+  /** Bytes that the other side has not taken yet. */
+  get unsent(): number {
+    return this.#stream.writableLength;
+  }
+
   /** Sends any header; nothing checks it on this side. */
   say(header: unknown, body?: Uint8Array): void {
     this.raw(encodeFrame(header, body));

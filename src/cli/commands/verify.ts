@@ -6,6 +6,7 @@ import type { Log } from '../../core/event.ts';
 import { type Ended, Failure } from '../../core/failure.ts';
 import { printable } from '../../core/path.ts';
 import { openLog } from '../../log/log.ts';
+import type { Conflict } from '../../state/conflicts.ts';
 import { openTree } from '../compose-active.ts';
 import { openInspection } from '../connect.ts';
 import { maxDiffBytes, readOwn } from '../content.ts';
@@ -52,12 +53,13 @@ export async function verify(options: VerifyCommand, io: Io): Promise<Ended> {
     }
   }
   node.cache.commit();
+  const conflicts = node.conflicts.list();
   node.database.close();
   const durationMs = performance.now() - start;
   const drifting = peers.reduce((sum, { result }) => sum + result.drift.length, 0);
   if (options.json) io.out(`${JSON.stringify(asJson(peers, durationMs))}\n`);
   else if (options.nagios) return nagios(peers, durationMs, io);
-  else for (const peer of peers) show(peer, { node: node.config.node, durationMs, io });
+  else for (const peer of peers) show(peer, { node: node.config.node, durationMs, io, conflicts });
   return drifting === 0 ? 'done' : 'drift';
 }
 
@@ -108,9 +110,14 @@ function asJson(peers: readonly Verified[], durationMs: number): unknown {
   };
 }
 
-type Shown = { readonly node: string; readonly durationMs: number; readonly io: Io };
+type Shown = {
+  readonly node: string;
+  readonly durationMs: number;
+  readonly io: Io;
+  readonly conflicts: readonly Conflict[];
+};
 
-function show({ name, result, diffs }: Verified, { node, durationMs, io }: Shown): void {
+function show({ name, result, diffs }: Verified, { node, durationMs, io, conflicts }: Shown): void {
   const { drift, problems, checked } = result;
   const [here, there] = labels([node, name]);
   for (const { path, kind, active, passive } of drift) {
@@ -122,6 +129,9 @@ function show({ name, result, diffs }: Verified, { node, durationMs, io }: Shown
         `         ${here} ${describeEntry(active)}\n         ${there} ${describeEntry(passive)}\n`,
       ),
     );
+    const conflict = conflicts.find((one) => one.peer === name && one.path === path);
+    if (conflict !== undefined)
+      io.out(`         held as a conflict: \`bm-confsync conflicts show ${conflict.id}\`\n`);
   }
   for (const text of diffs) io.out(`${text}\n`);
   for (const { path, where, reason, detail } of problems) {

@@ -7,7 +7,7 @@ import { placingRight } from '../../passive/placing.ts';
 import type { Hint } from '../../watch/hint.ts';
 import { openWatcher, type Watcher, type WatchProblem } from '../../watch/watcher.ts';
 import { openTree } from '../compose-active.ts';
-import { sweepLeftovers } from '../compose-passive.ts';
+import { recoverGroups, sweepLeftovers } from '../compose-passive.ts';
 import type { Node } from '../node.ts';
 import { giveUpSeat, promoteNode } from '../promotion.ts';
 import { ActiveSide } from './active-side.ts';
@@ -168,7 +168,10 @@ export class Daemon {
       () => undefined,
     );
     // Nobody else places files here now, so whatever has a temporary name is from an earlier seat.
-    if (right !== undefined) sweepLeftovers(this.#node);
+    if (right !== undefined) {
+      recoverGroups(this.#node);
+      sweepLeftovers(this.#node);
+    }
     right?.release();
     this.#active = new ActiveSide(this.#node, {
       onRefused: (peer, reason, epoch) => this.#onRefused(peer, reason, epoch),
