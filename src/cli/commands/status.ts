@@ -7,6 +7,9 @@ import { type Node, openNode } from '../node.ts';
 import { count, durationText, paint } from '../render.ts';
 import { aboutNode, type Status } from '../status.ts';
 
+/** Clocks that differ less are nobody's concern, milliseconds. */
+const worthTellingSkewMs = 2000;
+
 /** Prints how this node is. Exit `halted` when halted; `drift` when something waits for a person. */
 export async function status(options: { config: string; json: boolean }, io: Io): Promise<Exit> {
   const node = await openNode(options.config, openLog({ format: 'text', level: 'warn' }));
@@ -88,6 +91,10 @@ function show(found: Status, io: Io): void {
     if (peer.watchlistsAgree === false)
       io.out(
         `  ${paint(io, 'yellow', 'watchlists differ')}: each node takes only what its own watchlists include\n`,
+      );
+    if (peer.skewMs !== null && Math.abs(peer.skewMs) > worthTellingSkewMs)
+      io.out(
+        `  ${paint(io, 'yellow', `clocks differ by ${durationText(Math.abs(peer.skewMs))}`)}: check time synchronisation on both nodes\n`,
       );
     for (const { path, detail } of peer.hookFailures)
       io.out(`  ${paint(io, 'yellow', 'hook failed')} after ${printable(path)}: ${printable(detail)}\n`);
