@@ -22,7 +22,7 @@ import {
   type StagedOperation,
   type VersionReason,
 } from './operation.ts';
-import { lookAt, removeTemporary } from './temporary.ts';
+import { lookAfterWriters, lookAt, removeTemporary } from './temporary.ts';
 
 export type KeepVersion = (kept: {
   from: string;
@@ -162,11 +162,13 @@ export class Swapper {
 
   /** Removes what we had in place, or nearly so, unless somebody wrote to it meanwhile or it is to be kept. */
   #dropOwn({ push, staged }: StagedOperation, reason: VersionReason | undefined): void {
-    const own = this.#lookBeside(push.path, staged);
-    const ours = own.kind === 'entry' && (own.entry.kind === 'absent' || sameEntry(own.entry, push.put));
-    const keepAs = own.kind === 'entry' && !ours ? 'interrupted' : reason;
-    if (own.kind !== 'entry' || keepAs === undefined || own.entry.kind === 'absent')
-      return removeTemporary(staged.temporary);
+    const beside = childOf(parentOf(push.path), staged.temporaryName);
+    const own = lookAfterWriters(staged.temporary, beside);
+    // Somebody writes to it still, or it cannot be read: it stays under its temporary name for the sweep to keep.
+    if (own.kind !== 'entry') return;
+    const ours = own.entry.kind === 'absent' || sameEntry(own.entry, push.put);
+    const keepAs = ours ? reason : 'interrupted';
+    if (keepAs === undefined || own.entry.kind === 'absent') return removeTemporary(staged.temporary);
     if (this.#keep(staged.temporary, push.path, own.entry, keepAs) !== undefined && ours)
       removeTemporary(staged.temporary);
   }

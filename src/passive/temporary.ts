@@ -10,6 +10,24 @@ export function lookAt(full: string, path: ReplicaPath, checkWriters = true): Ob
   return observeAt(full, path, { maxFileSizeBytes: Number.MAX_SAFE_INTEGER, checkWriters });
 }
 
+/** How long a writer of a file that was in place for a moment is waited for, and how often is looked, milliseconds. */
+const writerPatienceMs = 500;
+const writerPollMs = 2;
+
+/**
+ * As lookAt, of something that had the target's name for a moment: whoever opened it then may be writing to it. Waits
+ * until nobody does, or for half a second at most.
+ */
+export function lookAfterWriters(full: string, path: ReplicaPath): Observation {
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; waitedMs < writerPatienceMs; waitedMs += writerPollMs) {
+    const seen = lookAt(full, path);
+    if (seen.kind !== 'unstable') return seen;
+    Atomics.wait(nobody, 0, 0, writerPollMs);
+  }
+  return lookAt(full, path);
+}
+
 /** Removes what has a temporary name; that it is gone already is as good. */
 export function removeTemporary(path: string): void {
   try {

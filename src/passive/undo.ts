@@ -5,7 +5,7 @@ import { errnoFailure } from '../files/errno.ts';
 import type { Observation } from '../files/observation.ts';
 import { exchangeBack, moveAside, moveBack, type Renames, type Staged } from '../files/place.ts';
 import type { KeepVersion } from './swap.ts';
-import { lookAt, removeTemporary } from './temporary.ts';
+import { lookAfterWriters, lookAt, removeTemporary } from './temporary.ts';
 
 /** One file of a group that may or may not be in place. */
 export type Member = {
@@ -68,7 +68,7 @@ function takeAway(
   const aside = moveAside(member.names, tools.renames);
   if (aside.kind === 'vanished') return 'back';
   if (aside.kind === 'failed') return aside.failure;
-  const taken = look(member, 'temporary');
+  const taken = lookAfterWriters(member.names.temporary, member.path);
   if (holds(taken, member.put)) {
     removeTemporary(member.names.temporary);
     return 'back';
@@ -85,7 +85,7 @@ function swapBack(member: Member, beside: Observation, tools: UndoTools): 'back'
   if (isAbsent(beside)) return 'left';
   const stuck = exchangeBack(member.names, tools.renames);
   if (stuck !== undefined) return stuck;
-  const taken = look(member, 'temporary');
+  const taken = lookAfterWriters(member.names.temporary, member.path);
   if (isAbsent(taken)) return 'back';
   if (holds(taken, member.put)) {
     removeTemporary(member.names.temporary);
