@@ -10,7 +10,7 @@ import { IntentStore } from '../state/intents.ts';
 import { JournalStore } from '../state/journal.ts';
 import { Ledger } from '../state/ledger.ts';
 import type { PeerRequest } from '../wire/message.ts';
-import { forgetConflict, pathsInConflict } from './known-conflicts.ts';
+import { forgetConflict, keepConflict, pathsInConflict } from './known-conflicts.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
@@ -134,8 +134,10 @@ function peerMemory(node: Node, peer: string): PeerMemory {
       if (intended) commit();
     },
     conflict: ({ path, kind, active, passive, epoch }) => {
-      const found = { peer, path, kind, active, passive, epoch, detectedAt: Date.now() };
-      node.conflicts.put(found, config.node);
+      const agreed = ledger.get(path);
+      const known = agreed === undefined ? {} : { agreed };
+      const found = { peer, path, kind, active, passive, epoch, detectedAt: Date.now(), ...known };
+      keepConflict(node, found, config.node);
     },
     inConflict: () => pathsInConflict(node, peer),
     resolved: (path) => {

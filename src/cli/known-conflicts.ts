@@ -1,5 +1,6 @@
 import type { FoundConflict } from '../active/agreement.ts';
 import type { ReplicaPath } from '../core/path.ts';
+import type { Conflict } from '../state/conflicts.ts';
 import type { Node } from './node.ts';
 
 type Known = { readonly version: number; readonly keys: Set<string> };
@@ -22,23 +23,16 @@ function key(peer: string, path: ReplicaPath): string {
 
 /** Keeps a conflict and tells of it when it is new. `passiveNode`: the name of the node that is passive. */
 export function rememberConflict(node: Node, peer: string, found: FoundConflict, passiveNode: string): void {
-  const { path, kind, active, passive, agreed } = found;
-  const keys = conflictKeys(node);
-  if (!keys.has(key(peer, path))) node.log({ kind: 'conflict', peer, path, conflict: kind });
-  keys.add(key(peer, path));
-  node.conflicts.put(
-    {
-      peer,
-      path,
-      kind,
-      active,
-      passive,
-      epoch: node.seat().epoch,
-      detectedAt: Date.now(),
-      ...(agreed === undefined ? {} : { agreed }),
-    },
-    passiveNode,
-  );
+  const { path, kind } = found;
+  if (!conflictKeys(node).has(key(peer, path))) node.log({ kind: 'conflict', peer, path, conflict: kind });
+  keepConflict(node, { ...found, peer, epoch: node.seat().epoch, detectedAt: Date.now() }, passiveNode);
+}
+
+/** Keeps a conflict without a word, as a receiver does. */
+export function keepConflict(node: Node, conflict: Omit<Conflict, 'id'>, passiveNode: string): void {
+  // What this process writes does not show as another one's, so the known ones are kept up to date here.
+  conflictKeys(node).add(key(conflict.peer, conflict.path));
+  node.conflicts.put(conflict, passiveNode);
 }
 
 /** Called for every agreement, so that it asks the database only where there was a conflict. Whether there was. */

@@ -43,7 +43,7 @@ describe('demo', () => {
     assert.equal(ran.stderr, '');
     const said = [
       /^bm-confsync demo: two nodes in \S+; \/etc is read, never written$/m,
-      /^first copy: [\d,]+ paths on mail2 in .+, each durable$/m,
+      /^first copy: [\d,]+ replicated paths on mail2 in .+, each durable$/m,
       /^An edit on the active node/m,
       /^So does an atomic save/m,
       /^A change of permissions/m,
@@ -55,6 +55,20 @@ describe('demo', () => {
       /^ {2}ok {2}verify found the drift$/m,
       /^1 path pushed, 0 deleted/m,
       /^ {2}ok {2}both nodes are the same$/m,
+      /^The same file is edited on both nodes/m,
+      /^ {2}agreed: {10}file /m,
+      /^-relay = mail1$/m,
+      /^\+relay = mail2$/m,
+      /^ {2}ok {2}mail1 has the file of mail2 now/m,
+      /^ {2}ok {2}both nodes have the earlier content of mail1 again$/m,
+      /^HA is disabled on mail1 and mail2$/m,
+      /^error: resync is refused while HA is disabled on mail1: upgrade/m,
+      /^mail2: \d+ paths compared: 1 changed alike on both, 1 pushed, 1 in conflict, 0 held back$/m,
+      /^mail2: ready to take over$/m,
+      /^mail2 is active now, epoch 2$/m,
+      /^ {2}ok {2}a change on mail2 arrives on mail1 now$/m,
+      /^mail1 is active now, epoch 3$/m,
+      /^ {2}ok {2}and the other way round after the return$/m,
       /^Everything shown was checked on both disks and is true\.$/m,
     ];
     for (const sentence of said) assert.match(ran.stdout, sentence);

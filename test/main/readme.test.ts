@@ -5,6 +5,11 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
 import { exitCodes } from '../../src/core/failure.ts';
+import type { ReplicaPath } from '../../src/core/path.ts';
+import { ConflictStore } from '../../src/state/conflicts.ts';
+import { openDatabase } from '../../src/state/database.ts';
+import { VersionStore } from '../../src/state/versions.ts';
+import { eventually } from '../world/eventually.ts';
 import { mainFile, Pair } from '../world/pair.ts';
 import { temporaryFolder, write } from '../world/tree.ts';
 
@@ -22,10 +27,8 @@ const commandLines = blocks('sh')
   .flatMap((block) => block.split('\n'))
   .filter((line) => line.startsWith('bm-confsync '))
   .map((line) =>
-    line
-      .replace(/ +#.*$/, '')
-      .trim()
-      .split(/ +/)
+    [...line.replace(/ +#.*$/, '').matchAll(/"([^"]*)"|\S+/g)]
+      .map(([word, quoted]) => quoted ?? word)
       .slice(1),
   );
 
@@ -115,30 +118,60 @@ describe('the configuration in README.md', () => {
       reconcileMinutes: String(reconcileMinutes),
       'settle.deleteHoldMs': String(settle.deleteHoldMs),
       'settle.maxWaitMs': String(settle.maxWaitMs),
+      'limits.clockSkew': `${limits.clockSkewMs / 1000}s`,
       versions: `{ count: ${versions.count}, days: ${versions.days}, totalSize: ${versions.totalSizeBytes / 1024 ** 3}GiB }`,
     };
     for (const [key, value] of Object.entries(shown)) assert.equal(row(key), value, key);
   });
 });
 
+/** The id that the README shows where each administrator has one of their own. */
+const sampleId = '1a2b3c4d5e';
+
 describe('the command lines in README.md', () => {
   let pair: Pair;
   before(async () => {
-    pair = await Pair.open({ include: ['/etc/**'], exclude: ['/etc/hostname'] });
-    write(pair.root('active'), { 'etc/postfix/main.cf': 'a\n' });
+    pair = await Pair.open({ include: ['/etc/**'], exclude: ['/etc/hostname'], mutual: true });
+    write(pair.root('active'), { 'etc/postfix/main.cf': 'a\n', 'etc/edited.conf': 'a\n' });
+    const passive = pair.spawnDaemon('passive');
     await pair.startActive();
+    await pair.flush();
+    writeFileSync(pair.at('active', 'etc/postfix/main.cf'), 'b\n');
+    await pair.flush();
+    await eventually('the passive’s daemon watches', () => passive.log().includes('watching'));
   });
   after(() => pair[Symbol.asyncDispose]());
 
-  it('are there', () => assert.ok(commandLines.length > 15, String(commandLines.length)));
+  it('are there', () => assert.ok(commandLines.length > 30, String(commandLines.length)));
 
+  /** A conflict that waits now, and a version of the file that is restored. */
+  const idFor = async (command: string): Promise<string> => {
+    if (command === 'restore') {
+      using database = openDatabase(pair.state('passive'));
+      const [kept] = new VersionStore(database).list('/etc/postfix/main.cf' as ReplicaPath);
+      return kept?.id ?? '';
+    }
+    writeFileSync(pair.at('passive', 'etc/edited.conf'), 'edited\n');
+    using database = openDatabase(pair.state('active'));
+    const conflicts = new ConflictStore(database);
+    await eventually('there is a conflict', () => conflicts.count() === 1);
+    return conflicts.list()[0]?.id ?? '';
+  };
   const distinct = [...new Map(commandLines.map((words) => [words.join(' '), words])).values()];
   for (const words of distinct) {
     it(`runs: ${words.join(' ')}`, async () => {
-      const ran = await pair.run(words.includes('mail2') ? 'passive' : 'active', words);
-      const expected = words.includes('/etc/hostname') || words.includes('--dry-run') ? [0, 1] : [0];
+      const [command = ''] = words;
+      const id = words.includes(sampleId) ? await idFor(command) : sampleId;
+      const given = words.map((word) => (word === sampleId ? id : word));
+      const onPassive = words.includes('mail2') || command === 'ready';
+      const ran = await pair.run(onPassive ? 'passive' : 'active', given);
+      const maySay = words.some((word) =>
+        ['/etc/hostname', '--dry-run', '--diff', 'ready', 'enable'].includes(word),
+      );
+      const expected = words.includes('--nagios') ? [0, 2] : maySay ? [0, 1] : [0];
       assert.ok(expected.includes(ran.code), `exit ${ran.code}: ${ran.stdout}${ran.stderr}`);
-      assert.equal(ran.stderr, '');
+      assert.equal(ran.stderr.replace(/^step: .*\n/gm, ''), '');
+      if (command === 'demote') assert.equal((await pair.run('active', ['promote'])).code, 0);
     });
   }
 });

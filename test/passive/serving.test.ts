@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Failure } from '../../src/core/failure.ts';
@@ -136,6 +136,17 @@ describe('a session that replicates', () => {
     await sender.next('done');
     const ledger = new Ledger(passive.node.database, { peer: 'mail1', mode: 'direct', now: Date.now });
     assert.equal(ledger.get(at('/etc/x'))?.kind, 'file');
+  });
+
+  it('forgets a conflict that ends in the same session', async () => {
+    await using passive = await Passive.open();
+    write(passive.root, { 'etc/x': 'edited here' });
+    const sender = await opened(passive, 'replicate');
+    assert.equal((await sender.ack(sender.push('/etc/x', 'theirs'))).kind, 'conflict');
+    assert.equal(passive.node.conflicts.count(), 1);
+    rmSync(join(passive.root, 'etc/x'));
+    assert.equal((await sender.ack(sender.push('/etc/x', 'theirs'))).kind, 'applied');
+    assert.equal(passive.node.conflicts.count(), 0);
   });
 
   it('ends at a push that comes again: by its value it could undo a later one', async () => {

@@ -1,22 +1,16 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { serveControl } from '../../control/server.ts';
 import type { Event } from '../../core/event.ts';
 import type { Exit } from '../../core/failure.ts';
 import { printable } from '../../core/path.ts';
-import { placingRight } from '../../passive/placing.ts';
-import { serve } from '../../passive/serve.ts';
 import { run } from '../arguments.ts';
-import { composePassive } from '../compose-passive.ts';
-import { Daemon } from '../daemon/daemon.ts';
-import { serveRequest } from '../daemon/requests.ts';
-import { statusOf } from '../daemon/status.ts';
+import { RunningNode } from '../demo/running.ts';
 import { openEmbeddedServer } from '../demo/server.ts';
 import { copyTree, makeStage, type Stage, writeConfigs } from '../demo/stage.ts';
 import { takeTour } from '../demo/tour.ts';
+import { takeTwoNodesTour } from '../demo/two-nodes.ts';
 import type { Io } from '../io.ts';
-import { type Node, openNode } from '../node.ts';
 import { openProgress } from '../progress.ts';
 import { count, durationText, paint } from '../render.ts';
 import type { Status } from '../status.ts';
@@ -49,36 +43,27 @@ async function show(stage: Stage, options: { once: boolean }, io: Io, onTourOver
     `mail1 (active) has a copy of this machine's /etc: ${count(copied.files, 'path')}${copied.skipped > 0 ? `, ${copied.skipped} not readable by this user` : ''}\n`,
   );
   writeFileSync(join(stage.active.root, 'etc/bm-confsync-demo.conf'), '');
-  const sessions = new Set<Promise<void>>();
-  let passive: Node | undefined;
-  const server = await openEmbeddedServer((stream) => {
-    if (passive === undefined) return void stream.destroy();
-    const serving = serve(
-      composePassive(passive, placingRight(join(passive.config.state, 'placing.lock'))),
-      stream,
-    );
-    sessions.add(serving);
-    void serving.finally(() => sessions.delete(serving));
-  });
-  writeConfigs(stage, server);
-  passive = await openNode(stage.passive.config, () => undefined);
-  passive.seats.write({ role: 'passive', epoch: 0 });
+  const nodes: Partial<Record<'mail1' | 'mail2', RunningNode>> = {};
+  const servers = {
+    mail1: await openEmbeddedServer((stream) => nodes.mail1?.take(stream)),
+    mail2: await openEmbeddedServer((stream) => nodes.mail2?.take(stream)),
+  };
+  writeConfigs(stage, servers);
   const live = { on: false };
-  const active = await openNode(stage.active.config, (event) => (live.on ? tell(event, io) : undefined));
-  active.seats.write({ role: 'active', epoch: 1 });
-  const daemon = new Daemon(active);
-  const control = await serveControl({
-    runtime: active.config.runtime,
-    handle: (request, reply, signal) => serveRequest({ node: active, daemon }, request, reply, signal),
-  });
+  const tellLive = (event: Event): void => (live.on ? tell(event, io) : undefined);
+  nodes.mail2 = await RunningNode.open(stage.passive.config, { role: 'passive', epoch: 0 }, () => undefined);
+  nodes.mail1 = await RunningNode.open(stage.active.config, { role: 'active', epoch: 1 }, tellLive);
+  const { mail1, mail2 } = nodes;
   try {
     const start = performance.now();
-    await daemon.start();
-    const paths = await firstCopy(() => statusOf(active, daemon), io);
+    await mail2.start();
+    await mail1.start();
+    const paths = await firstCopy(() => mail1.status(), io);
     io.out(
-      `first copy: ${count(paths, 'path')} on mail2 in ${durationText(performance.now() - start)}, each durable\n`,
+      `first copy: ${count(paths, 'replicated path')} on mail2 in ${durationText(performance.now() - start)}, each durable\n`,
     );
-    const held = await takeTour({ io, stage, run: (argv) => run(argv, io) });
+    const tour = { io, stage, run: (argv: readonly string[]) => run(argv, { ...io, err: io.out }) };
+    const held = (await takeTour(tour)) && (await takeTwoNodesTour(tour));
     onTourOver();
     if (!options.once) {
       live.on = true;
@@ -91,12 +76,10 @@ async function show(stage: Stage, options: { once: boolean }, io: Io, onTourOver
     );
     return held ? 'done' : 'drift';
   } finally {
-    await control[Symbol.asyncDispose]();
-    await daemon.stop();
-    await Promise.all(sessions);
-    server.close();
-    active.database.close();
-    passive.database.close();
+    await mail1.stop();
+    await mail2.stop();
+    await Promise.all([mail1.close(), mail2.close()]);
+    for (const server of Object.values(servers)) server.close();
   }
 }
 

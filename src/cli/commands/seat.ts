@@ -1,7 +1,8 @@
 import { askDaemon } from '../../control/client.ts';
+import type { Log } from '../../core/event.ts';
 import { type Exit, Failure } from '../../core/failure.ts';
 import { printable } from '../../core/path.ts';
-import { openLog } from '../../log/log.ts';
+import { sentenceOf } from '../../log/sentences.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode } from '../node.ts';
 import { demoteNode, promoteNode } from '../promotion.ts';
@@ -9,7 +10,7 @@ import type { Status } from '../status.ts';
 
 /** Makes this node the active one. Done already is done. */
 export async function promoteCommand(options: { config: string; fenced: boolean }, io: Io): Promise<Exit> {
-  const node = await openNode(options.config, openLog({ format: 'text', level: 'info' }));
+  const node = await openNode(options.config, stepsTo(io));
   refuseByHand(node, 'promote');
   const promoted = await promoteNode(node, { fenced: options.fenced, again: await isSplit(node) });
   const { epoch } = node.seat();
@@ -29,7 +30,7 @@ export async function promoteCommand(options: { config: string; fenced: boolean 
 
 /** Makes this node passive, after it has sent what it had. Done already is done. */
 export async function demoteCommand(options: { config: string }, io: Io): Promise<Exit> {
-  const node = await openNode(options.config, openLog({ format: 'text', level: 'info' }));
+  const node = await openNode(options.config, stepsTo(io));
   refuseByHand(node, 'demote');
   const was = await demoteNode(node);
   const { epoch } = node.seat();
@@ -37,6 +38,11 @@ export async function demoteCommand(options: { config: string }, io: Io): Promis
   io.out(`${node.config.node} is passive${was ? ' now' : ' already'}, epoch ${epoch}\n`);
   if (was) io.out('no node is active until one is promoted: bm-confsync promote\n');
   return 'done';
+}
+
+/** Each step is told as it is done: whoever waits at a failover wants to know where it stands. */
+function stepsTo(io: Io): Log {
+  return (event) => io.err(`${event.kind}: ${printable(sentenceOf(event).text)}\n`);
 }
 
 /** Whether two nodes are active: then a promotion makes one of them win. */

@@ -33,28 +33,26 @@ export function makeStage(): Stage {
   return { folder, active: side('mail1'), passive: side('mail2') };
 }
 
-export function writeConfigs(stage: Stage, server: EmbeddedServer): void {
-  const identityFile = join(stage.folder, 'mail1', 'id_ed25519');
-  writeFileSync(identityFile, server.privateKey, { mode: 0o600 });
-  const peer = {
-    name: 'mail2',
-    host: '127.0.0.1',
-    port: server.port,
-    user: 'root',
-    identityFile,
-    hostKey: server.hostKey,
-  };
-  for (const [node, side, peers] of [
-    ['mail1', stage.active, [peer]],
-    ['mail2', stage.passive, []],
+/** Writes the configuration of both nodes, each with the other as its peer, as after pairing. */
+export function writeConfigs(
+  stage: Stage,
+  servers: { readonly mail1: EmbeddedServer; readonly mail2: EmbeddedServer },
+): void {
+  for (const [node, side, other] of [
+    ['mail1', stage.active, 'mail2'],
+    ['mail2', stage.passive, 'mail1'],
   ] as const) {
     const folder = join(stage.folder, node);
+    const server = servers[other];
+    const identityFile = join(folder, 'id_ed25519');
+    writeFileSync(identityFile, server.privateKey, { mode: 0o600 });
+    const { port, hostKey } = server;
     const config = {
       node,
       root: side.root,
       state: join(folder, 'state'),
       runtime: join(folder, 'run'),
-      peers,
+      peers: [{ name: other, host: '127.0.0.1', port, user: 'root', identityFile, hostKey }],
       watchlists: ['bluemind'],
     };
     writeFileSync(side.config, stringify(config), { mode: 0o600 });

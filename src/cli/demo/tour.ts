@@ -47,7 +47,7 @@ const steps = [
   (tour: Tour) =>
     arrives(tour, {
       title: 'So does an atomic save, as editors and BlueMind do it (write beside, rename over)',
-      shown: 'cp … etc/.new; mv etc/.new etc/bm-confsync-demo.conf',
+      shown: 'cp … etc/bm-confsync-demo.new; mv etc/bm-confsync-demo.new etc/bm-confsync-demo.conf',
       act: (active) => {
         writeFileSync(join(active, 'etc/bm-confsync-demo.new'), '# saved atomically\n');
         renameSync(join(active, 'etc/bm-confsync-demo.new'), join(active, 'etc/bm-confsync-demo.conf'));
@@ -138,7 +138,7 @@ async function driftAndRepair({ io, stage, run }: Tour): Promise<boolean> {
   return found && repaired && clean;
 }
 
-function verdict(io: Io, held: boolean, text: string): boolean {
+export function verdict(io: Io, held: boolean, text: string): boolean {
   io.out(
     held
       ? `  ${paint(io, 'green', 'ok')}  ${text}\n`
@@ -147,7 +147,7 @@ function verdict(io: Io, held: boolean, text: string): boolean {
   return held;
 }
 
-function isFile(path: string, content: string): boolean {
+export function isFile(path: string, content: string): boolean {
   return existsSync(path) && lstatSync(path).isFile() && readFileSync(path, 'utf8') === content;
 }
 
@@ -158,7 +158,7 @@ function isLink(path: string, target: string): boolean {
 }
 
 /** Waits on the passive's own disk, not on what the program says. */
-function becomesTrue(folder: string, holds: () => boolean): Promise<boolean> {
+export function becomesTrue(folder: string, holds: () => boolean): Promise<boolean> {
   return new Promise((resolve) => {
     const check = (): void => {
       if (!holds()) return;
