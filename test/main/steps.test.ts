@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import type { ReplicaPath } from '../../src/core/path.ts';
-import type { Seat } from '../../src/core/seat.ts';
-import { type Conflict, ConflictStore } from '../../src/state/conflicts.ts';
-import { openDatabase } from '../../src/state/database.ts';
-import { SeatStore } from '../../src/state/seat.ts';
-import { VersionStore } from '../../src/state/versions.ts';
+import type { Conflict } from '../../src/state/conflicts.ts';
 import { eventually } from '../world/eventually.ts';
-import { mainFile, type NodeName, Pair, type Running } from '../world/pair.ts';
+import { conflictsOn, seatOf, versionsOf } from '../world/kept.ts';
+import { arm, died, mortal, mortalReceiver, runUntil } from '../world/killing.ts';
+import { type NodeName, Pair, type Running } from '../world/pair.ts';
 import { differences, leftovers } from '../world/tree.ts';
 
-const killAt = fileURLToPath(new URL('../world/kill-at.ts', import.meta.url));
 const both = ['active', 'passive'] as const;
 const files = 20;
 const lines = 2000;
@@ -24,97 +17,22 @@ const daemons = new Map<NodeName, Running>();
 /** Of the newest contents, which are on the node that was active last. */
 let generation = 0;
 
-/** One step of the program, as it is logged. */
-type Step = Readonly<Record<'what' | 'step' | 'kind' | 'path', string>>;
-type Where = 'daemon' | 'command' | 'receiver';
-
-/** The file that tells a process of a node where to die. */
-function killFile(node: NodeName, where: Where): string {
-  return `${pair.config(node)}.${where}`;
-}
-
-function environment(node: NodeName, where: Where): NodeJS.ProcessEnv {
-  return { NODE_OPTIONS: `--import=${killAt}`, BMCS_KILL_FILE: killFile(node, where) };
-}
-
-/** From now on the process dies, once, where it logs this. */
-function arm(node: NodeName, where: Where, step: Partial<Step>): void {
-  writeFileSync(killFile(node, where), JSON.stringify(step));
-}
-
-/** Runs a command that dies at a step. */
-async function runUntil(
-  node: NodeName,
-  [command = '', ...words]: string[],
-  step: Partial<Step>,
-): Promise<void> {
-  arm(node, 'command', step);
-  const child = spawn(process.execPath, [mainFile, command, '--config', pair.config(node), ...words], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, ...environment(node, 'command') },
-  });
-  let said = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  const [, signal] = await once(child, 'exit');
-  assert.equal(signal, 'SIGKILL', `it did not come to ${JSON.stringify(step)}: ${said}`);
-}
-
 /** Ends the daemon of a node, if it runs, and starts it again. */
 async function restart(node: NodeName): Promise<void> {
   await daemons.get(node)?.stop();
-  const daemon = pair.spawnDaemon(node, environment(node, 'daemon'));
+  const daemon = pair.spawnDaemon(node, mortal(pair, node, 'daemon'));
   daemons.set(node, daemon);
-  if (seatOf(node).role === 'active') await pair.live(daemon);
+  if (seatOf(pair, node).role === 'active') await pair.live(daemon);
   else await eventually('it watches', () => daemon.log().includes('watching'), { detail: daemon.log });
 }
 
-/** The process that was to die did. */
-async function died(node: NodeName, where: Where): Promise<void> {
-  await eventually(
-    `the ${where} of ${node} comes to the step and dies`,
-    () => !existsSync(killFile(node, where)),
-    {
-      detail: () => daemons.get(node)?.log() ?? '',
-    },
-  );
-}
-
-function seatOf(node: NodeName): Seat {
-  using database = openDatabase(pair.state(node));
-  const seat = new SeatStore(database).read();
-  assert.ok(seat, `${node} has a seat`);
-  return seat;
-}
-
 function conflictOf(node: NodeName, path: string): Conflict | undefined {
-  using database = openDatabase(pair.state(node));
-  return new ConflictStore(database).list().find((row) => row.path === path);
+  return conflictsOn(pair, node).find((row) => row.path === path);
 }
 
 /** Contents that a node kept of a path, in short. */
-function versionsOf(node: NodeName, path: string): string[] {
-  using database = openDatabase(pair.state(node));
-  const store = new VersionStore(database);
-  return store.list(path as ReplicaPath).map(({ id }) => brief(contentOf(store, id)));
-}
-
-function newestVersion(node: NodeName, path: string): { readonly id: string; readonly wanted: string } {
-  using database = openDatabase(pair.state(node));
-  const store = new VersionStore(database);
-  const [newest] = store.list(path as ReplicaPath);
-  assert.ok(newest, `${node} kept what was overwritten`);
-  return { id: newest.id, wanted: brief(contentOf(store, newest.id)) };
-}
-
-function contentOf(store: VersionStore, id: string): string {
-  const fd = store.read(id).openContent();
-  try {
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
-  }
+function keptOf(node: NodeName, path: string): string[] {
+  return versionsOf(pair, node, path).map(({ content }) => brief(content));
 }
 
 /** What is in a file, in short: the number that every line holds, or that it is torn. */
@@ -139,7 +57,7 @@ function change(node: NodeName): void {
 
 /** What holds at each moment, whoever was killed: no split brain, and each file is one that was written, whole. */
 function assertSound(): void {
-  const [one, other] = both.map(seatOf);
+  const [one, other] = both.map((node) => seatOf(pair, node));
   const split = one?.role === 'active' && other?.role === 'active' && one.epoch === other.epoch;
   assert.ok(!split, `two nodes are active with epoch ${one?.epoch}`);
   for (const node of both) {
@@ -164,8 +82,8 @@ async function goOn(active: NodeName): Promise<void> {
   assert.equal(flushed.code, 0, flushed.stdout + flushed.stderr + daemons.get(active)?.log());
   assert.equal(differences(pair.root(active), pair.root(passive)), '');
   assert.equal(leftovers(pair.folder), '');
-  assert.deepEqual([seatOf(active).role, seatOf(passive).role], ['active', 'passive']);
-  assert.equal(seatOf(active).epoch, seatOf(passive).epoch);
+  assert.deepEqual([seatOf(pair, active).role, seatOf(pair, passive).role], ['active', 'passive']);
+  assert.equal(seatOf(pair, active).epoch, seatOf(pair, passive).epoch);
 }
 
 function otherOf(node: NodeName): NodeName {
@@ -173,17 +91,13 @@ function otherOf(node: NodeName): NodeName {
 }
 
 function activeNow(): NodeName {
-  const found = both.find((node) => seatOf(node).role === 'active');
+  const found = both.find((node) => seatOf(pair, node).role === 'active');
   assert.ok(found, 'one node is active');
   return found;
 }
 
 before(async () => {
-  const wrapReceive = (command: string): string => {
-    const file = `${command.split(' ').at(-1)}.receiver`;
-    return `env NODE_OPTIONS=--import=${killAt} BMCS_KILL_FILE=${file} ${command}`;
-  };
-  pair = await Pair.open({ mutual: true, wrapReceive });
+  pair = await Pair.open({ mutual: true, wrapReceive: mortalReceiver });
   change('active');
   await restart('passive');
   await restart('active');
@@ -192,12 +106,12 @@ before(async () => {
 after(() => pair[Symbol.asyncDispose]());
 
 describe('kill -9 while the seat changes hands', () => {
-  for (const step of ['peers asked', 'peer is passive', 'seat taken']) {
+  for (const step of ['peers asked', 'peer is passive']) {
     it(`of promote at "${step}": promote again completes it`, async () => {
       const from = activeNow();
       const to = otherOf(from);
       change(from);
-      await runUntil(to, ['promote'], { what: 'promote', step });
+      await runUntil(pair, to, ['promote'], { what: 'promote', step });
       assertSound();
       const again = await pair.run(to, ['promote']);
       assert.equal(again.code, 0, again.stderr);
@@ -210,10 +124,10 @@ describe('kill -9 while the seat changes hands', () => {
     it(`of the active’s daemon at "${step}", while its peer is promoted: promote again completes it`, async () => {
       const from = activeNow();
       const to = otherOf(from);
-      arm(from, 'daemon', { what: 'demote', step });
+      arm(pair, from, 'daemon', { what: 'demote', step });
       change(from);
       await pair.run(to, ['promote']);
-      await died(from, 'daemon');
+      await died(pair, from, 'daemon');
       assertSound();
       const again = await pair.run(to, ['promote']);
       assert.equal(again.code, 0, again.stderr);
@@ -224,16 +138,16 @@ describe('kill -9 while the seat changes hands', () => {
 
     it(`of the daemon at "${step}" of a demote by hand: demote again completes it`, async () => {
       const node = activeNow();
-      arm(node, 'daemon', { what: 'demote', step });
+      arm(pair, node, 'daemon', { what: 'demote', step });
       change(node);
       const cut = await pair.run(node, ['demote']);
       assert.ok(cut.code !== 0 && cut.code !== 70, cut.stdout + cut.stderr);
-      await died(node, 'daemon');
+      await died(pair, node, 'daemon');
       assertSound();
       await restart(node);
       const again = await pair.run(node, ['demote']);
       assert.equal(again.code, 0, again.stderr);
-      assert.equal(seatOf(node).role, 'passive');
+      assert.equal(seatOf(pair, node).role, 'passive');
       const promoted = await pair.run(node, ['promote']);
       assert.equal(promoted.code, 0, promoted.stderr);
       await assertReplicates(node);
@@ -243,8 +157,8 @@ describe('kill -9 while the seat changes hands', () => {
   it('of demote without a daemon at "seat given up": it is given up', async () => {
     const node = activeNow();
     await daemons.get(node)?.stop();
-    await runUntil(node, ['demote'], { what: 'demote', step: 'seat given up' });
-    assert.equal(seatOf(node).role, 'passive');
+    await runUntil(pair, node, ['demote'], { what: 'demote', step: 'seat given up' });
+    assert.equal(seatOf(pair, node).role, 'passive');
     assert.equal((await pair.run(node, ['demote'])).code, 0);
     assert.equal((await pair.run(node, ['promote'])).code, 0);
     await restart(node);
@@ -270,14 +184,15 @@ describe('kill -9 while a conflict is resolved', () => {
       await eventually('both know it', () => both.every((node) => conflictOf(node, path) !== undefined));
       const mine = held(active, name);
       const dying = where === 'receiver' ? passive : active;
-      arm(dying, where, { ...step, path });
+      arm(pair, dying, where, { ...step, path });
       const id = conflictOf(active, path)?.id ?? '';
       const cut = await pair.run(active, ['conflicts', 'resolve', id, '--take', take]);
       assert.ok(cut.code !== 0 && cut.code !== 70, cut.stdout + cut.stderr);
-      await died(dying, where);
+      await died(pair, dying, where);
       for (const node of both) assert.ok([mine, 'edited'].includes(held(node, name)), `${node} is whole`);
 
       if (where === 'daemon') await restart(active);
+      else await pair.run(active, ['flush', '--timeout', '30s']);
       const left = conflictOf(active, path);
       if (left !== undefined) {
         const again = await pair.run(active, ['conflicts', 'resolve', left.id, '--take', take]);
@@ -289,7 +204,7 @@ describe('kill -9 while a conflict is resolved', () => {
       for (const node of both) assert.equal(held(node, name), wanted);
       await eventually('both forget it', () => both.every((node) => conflictOf(node, path) === undefined));
       const [loser, lost] = take === 'active' ? [passive, 'edited'] : [active, mine];
-      assert.ok(versionsOf(loser, path).includes(lost), 'what was not taken is a version');
+      assert.ok(keptOf(loser, path).includes(lost), 'what was not taken is a version');
       await goOn(active);
     });
   }
@@ -308,28 +223,44 @@ describe('kill -9 while a version is restored', () => {
       const passive = otherOf(active);
       const path = `/etc/f${10 + index}`;
       const replaced = held(active, path);
-      const { id, wanted } = newestVersion(passive, path);
-      const restore = ['restore', path, '--version', id];
+      const [version] = versionsOf(pair, passive, path);
+      assert.ok(version, 'the passive kept what was overwritten');
+      const wanted = brief(version.content);
+      const restore = ['restore', path, '--version', version.id];
       if (where === 'daemon') {
-        arm(active, 'daemon', { what: 'restore', step });
+        arm(pair, active, 'daemon', { what: 'restore', step });
         const cut = await pair.run(active, restore);
         assert.ok(cut.code !== 0 && cut.code !== 70, cut.stdout + cut.stderr);
-        await died(active, 'daemon');
+        await died(pair, active, 'daemon');
       } else {
         await daemons.get(active)?.stop();
-        await runUntil(active, restore, { what: 'restore', step });
+        await runUntil(pair, active, restore, { what: 'restore', step });
       }
       assert.equal(held(active, path), step === 'fetched' ? replaced : wanted);
-      if (step === 'placed') assert.ok(versionsOf(active, path).includes(replaced), 'it is kept');
+      if (step === 'placed') assert.ok(keptOf(active, path).includes(replaced), 'it is kept');
 
       await restart(active);
       const again = await pair.run(active, restore);
       assert.equal(again.code, 0, again.stdout + again.stderr);
-      assert.ok(versionsOf(active, path).includes(replaced), 'what was replaced is kept');
+      assert.ok(keptOf(active, path).includes(replaced), 'what was replaced is kept');
       const flushed = await pair.run(active, ['flush', '--timeout', '30s']);
       assert.equal(flushed.code, 0, flushed.stdout + flushed.stderr);
       for (const node of both) assert.equal(held(node, path), wanted);
       await goOn(active);
     });
   }
+});
+
+describe('kill -9 of promote when it is over', () => {
+  it('at "seat taken": promote again has the daemon follow', async () => {
+    const from = activeNow();
+    const to = otherOf(from);
+    change(from);
+    await runUntil(pair, to, ['promote'], { what: 'promote', step: 'seat taken' });
+    assertSound();
+    assert.equal(seatOf(pair, to).role, 'active');
+    const again = await pair.run(to, ['promote']);
+    assert.equal(again.code, 0, again.stderr);
+    await assertReplicates(to);
+  });
 });
