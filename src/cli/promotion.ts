@@ -23,7 +23,12 @@ export async function promoteNode(
     readonly follow?: () => Promise<unknown>;
   },
 ): Promise<Promoted | undefined> {
-  if (node.seat().role === 'active' && options.again !== true) return undefined;
+  const follow = options.follow ?? (() => tellDaemon(node));
+  if (node.seat().role === 'active' && options.again !== true) {
+    // A promotion that was cut short may have left the daemon behind.
+    await follow();
+    return undefined;
+  }
   const peers = await Promise.all(node.config.peers.map((peer) => ask(node, peer)));
   try {
     const promoted = await promote({
@@ -35,7 +40,7 @@ export async function promoteNode(
       take: (epoch) => node.seats.write({ role: 'active', epoch }),
       log: node.log,
     });
-    await (options.follow ?? (() => tellDaemon(node)))();
+    await follow();
     return promoted;
   } finally {
     for (const peer of peers) if (peer.kind === 'reached') peer.close();

@@ -1,8 +1,9 @@
+import { Writable } from 'node:stream';
 import { askDaemon } from '../../control/client.ts';
 import type { Log } from '../../core/event.ts';
 import { type Exit, Failure } from '../../core/failure.ts';
 import { printable } from '../../core/path.ts';
-import { sentenceOf } from '../../log/sentences.ts';
+import { openLog } from '../../log/log.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode } from '../node.ts';
 import { demoteNode, promoteNode } from '../promotion.ts';
@@ -42,7 +43,13 @@ export async function demoteCommand(options: { config: string }, io: Io): Promis
 
 /** Each step is told as it is done: whoever waits at a failover wants to know where it stands. */
 function stepsTo(io: Io): Log {
-  return (event) => io.err(`${event.kind}: ${printable(sentenceOf(event).text)}\n`);
+  const stream = new Writable({
+    write: (chunk, _encoding, done) => {
+      io.err(String(chunk));
+      done();
+    },
+  });
+  return openLog({ format: 'text', level: 'info', stream });
 }
 
 /** Whether two nodes are active: then a promotion makes one of them win. */
