@@ -11,16 +11,9 @@ import { Lag } from './lag.ts';
 import { Lanes } from './lanes.ts';
 import { Planner } from './planner.ts';
 import { pushEntry, pushSet } from './push.ts';
-import type { ReplicatorOptions } from './replicator-options.ts';
+import { groupRest, pushesInFlight, type ReplicatorOptions, worthTelling } from './replicator-options.ts';
 import type { PushOutcome, Session } from './session.ts';
 import { type PathTrouble, Troubles } from './troubles.ts';
-
-/** Pushes that are on their way at once. Small files: what counts is that the pipe never runs dry. */
-const pushesInFlight = 1024;
-/** From this attempt on a failure that may pass by itself is logged. */
-const worthTelling = 4;
-/** How long a group of files rests before it is sent, and how long that is waited for at most, milliseconds. */
-const groupRest = { restMs: 200, maxWaitMs: 2000 };
 
 /**
  * Brings one peer up to date, path by path: look at the disk, compare with the ledger, push, await the
@@ -37,6 +30,8 @@ export class Replicator {
   readonly agreements: Agreements;
   readonly #planner: Planner;
   readonly #guard: DeletionGuard;
+  /** Directories that are about to be looked at again. */
+  #waking = 0;
   #session: Session | undefined;
   #halt: Halt | undefined;
 
@@ -124,9 +119,10 @@ export class Replicator {
 
   /** Resolves when nothing is on its way and nothing is about to be. */
   async idle(): Promise<void> {
-    while (this.#gathering.size > 0 || this.#lanes.size > 0) {
+    while (this.#gathering.size > 0 || this.#lanes.size > 0 || this.#waking > 0) {
       await this.#gathering.idle();
       await this.#lanes.idle();
+      if (this.#waking > 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
@@ -239,6 +235,7 @@ export class Replicator {
         this.#planner.settled(path);
         this.lag.dropped(path);
         this.#troubles.forget(path);
+        this.#wakeEmptying(path);
         return this.#options.onConflict(this.agreements.conflictOf(path, put, outcome));
       case 'lost':
         this.agreements.unacked.lost(path, put);
@@ -266,6 +263,16 @@ export class Replicator {
     this.#options.log({ kind: 'pushed', peer: this.peer, path, what: put.kind, result, lagMs });
   }
 
+  /** A directory that waited for this path in vain is sent once the path has left its lane: the peer is to say why not. */
+  #wakeEmptying(path: ReplicaPath): void {
+    this.#waking += 1;
+    setImmediate(() => {
+      this.#waking -= 1;
+      const parent = parentOf(path);
+      if (this.#planner.emptying.delete(parent)) this.changed(parent, this.#options.now());
+    });
+  }
+
   /** What waited for this directory to be made, or for this path to be removed, need not wait longer. */
   #wakeNeighbours(path: ReplicaPath, put: Entry): void {
     const parent = parentOf(path);
@@ -279,6 +286,7 @@ export class Replicator {
 
   #onPathRefused(path: ReplicaPath, refusal: Extract<PushOutcome, { kind: 'refused' }>): void {
     const { reason, detail, epoch } = refusal;
+    this.#wakeEmptying(path);
     switch (retryOf[reason]) {
       case 'with-session':
         this.#waiting.add(path);
