@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assertNever, exitCodes, Failure, type Retry, retryOf } from '../../src/core/failure.ts';
+import { assertNever, exitCodes, Failure, nagiosCodes, type Retry, retryOf } from '../../src/core/failure.ts';
 
 describe('when a refused path is tried again', () => {
   const retries: Record<Retry, string[]> = {
@@ -41,8 +41,9 @@ describe('when a refused path is tried again', () => {
 it('exit codes are those that other programs rely on', () => {
   const expected = { done: 0, drift: 1, usage: 2, unreachable: 3, refused: 4, halted: 5, bug: 70 };
   // What Nagios expects of a plugin.
-  const nagios = { warning: 1, critical: 2, unknown: 3 };
-  assert.deepEqual(exitCodes, { ...expected, ...nagios });
+  const nagios = { ok: 0, warning: 1, critical: 2, unknown: 3 };
+  assert.deepEqual(exitCodes, expected);
+  assert.deepEqual(nagiosCodes, nagios);
 });
 
 describe('a failure', () => {

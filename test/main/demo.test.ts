@@ -72,7 +72,7 @@ describe('demo', () => {
       /^Everything shown was checked on both disks and is true\.$/m,
     ];
     for (const sentence of said) assert.match(ran.stdout, sentence);
-    assert.equal(ran.stdout.match(/^ {2}ok {2}/gm)?.length, 9, ran.stdout);
+    assert.equal(ran.stdout.match(/^ {2}ok {2}/gm)?.length, 18, ran.stdout);
     assert.ok(!ran.stdout.includes('\u001b'), 'no colour and no progress bar without a terminal');
     assert.equal(listEtc(), before);
     assert.deepEqual(readdirSync(folder), []);

@@ -55,7 +55,7 @@ async function version(tour: Tour): Promise<boolean> {
   await ran(tour, 'active', ['history', path]);
   using database = openDatabase(join(tour.stage.folder, 'mail1', 'state'));
   const id = new VersionStore(database).list(path)[0]?.id ?? '';
-  const end = await ran(tour, 'active', ['restore', path, '--version', id]);
+  const end = await ran(tour, 'active', ['restore', path, '--version', id, '--yes']);
   const arrived = await waitFor(tour, () => isFile(at(tour, 'passive', demoFile), 'relay = mail1\n'));
   return verdict(
     tour.io,
