@@ -56,7 +56,10 @@ type Version = { path: string; object: string | null; reason: string };
 
 /** What the passive kept, as it lies on its disk. */
 function versionsOf(pair: Pair): Version[] {
-  using database = new DatabaseSync(join(pair.state('passive'), 'state.db'), { readOnly: true, timeout: 5000 });
+  using database = new DatabaseSync(join(pair.state('passive'), 'state.db'), {
+    readOnly: true,
+    timeout: 5000,
+  });
   const rows = database.prepare('SELECT path, object, reason FROM version ORDER BY path').all();
   return rows.map(({ path, object, reason }) => ({
     path: path instanceof Uint8Array ? Buffer.from(path).toString() : String(path),
