@@ -258,7 +258,8 @@ export class Engine {
   #isKnown(path: ReplicaPath): boolean {
     return this.#peers.some(({ replicator }) => {
       const agreed = replicator.ledger.get(path);
-      return (agreed !== undefined && agreed.kind !== 'absent') || replicator.isBusy(path);
+      const there = agreed !== undefined && agreed.kind !== 'absent';
+      return there || replicator.isBusy(path) || replicator.inConflict(path);
     });
   }
 

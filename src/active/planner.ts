@@ -9,6 +9,8 @@ export type PlannerOptions = {
   readonly tree: Tree;
   readonly ledger: AgreedEntries;
   readonly isBusy: (path: ReplicaPath) => boolean;
+  /** Whether the peer is known to hold something else than what was agreed. */
+  readonly inConflict: (path: ReplicaPath) => boolean;
   readonly onUnstable: (path: ReplicaPath) => void;
   readonly onTrouble: (path: ReplicaPath, failure: PathFailure) => void;
   /** Nothing is to be sent: the peer is taken to hold this already. */
@@ -87,12 +89,15 @@ export class Planner {
   /** The push that brings the peer up to date; undefined where there is nothing to do, or not yet. */
   #plan(path: ReplicaPath, put: Entry): Push | undefined {
     const expect = this.#expectedAt(path);
-    const disputed = this.#disputed.delete(path);
+    const unchanged = planPush(expect, put).kind === 'nothing';
+    // Only by a push does the peer learn that both hold the same after all, and what it had written down ends.
+    const unsettled = unchanged && (this.#expected.has(path) || this.#options.inConflict(path));
+    const disputed = this.#disputed.delete(path) || unsettled;
     if (put.kind === 'absent' && expect.kind === 'directory' && this.#holdsMore(path)) {
       this.emptying.add(path);
       return undefined;
     }
-    if (disputed || planPush(expect, put).kind === 'push') return { path, expect, put };
+    if (disputed || !unchanged) return { path, expect, put };
     this.#options.onNothing(path, put);
     return undefined;
   }

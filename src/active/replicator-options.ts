@@ -19,6 +19,8 @@ export type ReplicatorOptions = {
   readonly now: () => number;
   readonly onConflict: (conflict: FoundConflict) => void;
   readonly onAgreed: (path: ReplicaPath) => void;
+  /** Whether the peer is known to hold something else than what was agreed. */
+  readonly inConflict: (path: ReplicaPath) => boolean;
   /** The path is being written: look at it again when it settles. */
   readonly onUnstable: (path: ReplicaPath) => void;
   /** Try the path again after a pause that grows with the number of attempts. */

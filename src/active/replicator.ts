@@ -20,6 +20,9 @@ import { type PathTrouble, Troubles } from './troubles.ts';
  * ack, remember. Knows nothing of how the session came about; without one it only collects.
  */
 export class Replicator {
+  readonly peer: string;
+  readonly ledger: AgreedEntries;
+  readonly inConflict: ReplicatorOptions['inConflict'];
   readonly #options: ReplicatorOptions;
   readonly #lanes: Lanes;
   readonly lag = new Lag();
@@ -37,11 +40,15 @@ export class Replicator {
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    this.peer = options.peer;
+    this.ledger = options.ledger;
+    this.inConflict = options.inConflict;
     this.agreements = new Agreements(options.ledger);
     this.#planner = new Planner({
       tree: options.tree,
       ledger: options.ledger,
       isBusy: (path) => this.isBusy(path),
+      inConflict: options.inConflict,
       onUnstable: options.onUnstable,
       onTrouble: (path, { reason, detail }) => this.#trouble(path, reason, detail),
       onNothing: (path, entry) => {
@@ -52,14 +59,6 @@ export class Replicator {
     this.#guard = new DeletionGuard(options.massDeletion);
     this.#gathering = new Gathering({ ...groupRest, onReady: (key) => this.#lanes.add(key) });
     this.#lanes = new Lanes({ concurrency: pushesInFlight, work: (path) => this.#work(path) });
-  }
-
-  get peer(): string {
-    return this.#options.peer;
-  }
-
-  get ledger(): AgreedEntries {
-    return this.#options.ledger;
   }
 
   get halt(): Halt | undefined {

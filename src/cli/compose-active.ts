@@ -8,7 +8,7 @@ import { clocksAgree, settle } from '../core/conflict.ts';
 import type { Reason } from '../core/failure.ts';
 import { Ledger } from '../state/ledger.ts';
 import { answerDeadlineMs, connectTo } from './connect.ts';
-import { forgetConflict, pathsInConflict, rememberConflict } from './known-conflicts.ts';
+import { forgetConflict, isInConflict, pathsInConflict, rememberConflict } from './known-conflicts.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
@@ -81,6 +81,7 @@ function composePeer(node: Node, { peer, tree, engine, hooks }: Parts): Peer {
     now,
     onConflict: (found) => settleConflict(node, composed, found, hooks),
     onAgreed: (path) => forgetConflict(node, peer.name, path),
+    inConflict: (path) => isInConflict(node, peer.name, path),
     onUnstable: (path) => engine.unstable(path),
     onRetry: (path, attempt) => engine.retry(path, attempt),
     onRefused: onPushRefused,

@@ -16,7 +16,7 @@ import { productVersion } from './product.ts';
 
 /** What a session tells the rest of the node, each with a default for where nobody listens. */
 export type PassiveHooks = Partial<
-  Pick<PassiveNode, 'onRequest' | 'onStanding' | 'watchEdits' | 'onActive' | 'onNewerEpoch' | 'onSplitBrain'>
+  Pick<PassiveNode, 'onRequest' | 'onStanding' | 'watchNode' | 'onActive' | 'onNewerEpoch' | 'onSplitBrain'>
 >;
 
 /** The receiver's half of a node. */
@@ -55,7 +55,7 @@ export function composePassive(node: Node, placing: PlacingRight, hooks: Passive
     recoverGroups: () => recoverGroups(node),
     onRequest: hooks.onRequest ?? refuseRequest,
     onStanding: hooks.onStanding ?? ignored,
-    watchEdits: hooks.watchEdits ?? (() => ignored),
+    watchNode: hooks.watchNode ?? (() => ignored),
     onActive: hooks.onActive ?? ignored,
     onNewerEpoch: hooks.onNewerEpoch ?? ignored,
     onSplitBrain: hooks.onSplitBrain ?? ignored,

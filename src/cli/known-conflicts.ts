@@ -40,6 +40,10 @@ export function forgetConflict(node: Node, peer: string, path: ReplicaPath): boo
   return conflictKeys(node).delete(key(peer, path)) && node.conflicts.clear(peer, path);
 }
 
+export function isInConflict(node: Node, peer: string, path: ReplicaPath): boolean {
+  return conflictKeys(node).has(key(peer, path));
+}
+
 /** Paths whose conflict with this peer waits. */
 export function pathsInConflict(node: Node, peer: string): ReplicaPath[] {
   const prefix = `${peer} `;

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { askDaemon } from '../control/client.ts';
 import { Failure } from '../core/failure.ts';
-import type { ReplicaPath } from '../core/path.ts';
+import type { NodeListener } from '../passive/node.ts';
 import { path } from '../wire/entry.ts';
 import type { PeerRequest, Standing } from '../wire/message.ts';
 import { type Node, tellDaemon } from './node.ts';
 import { servePeerRequest } from './peer-requests.ts';
 
-const editsLine = z.object({ paths: z.array(path) });
+const newsLine = z.union([z.object({ paths: z.array(path) }), z.object({ changed: z.literal(true) })]);
 
-/** Between two attempts to hear of edits from the daemon, milliseconds. */
+/** Between two attempts to hear from the daemon, milliseconds. */
 const listenAgainMs = 2000;
 
 /** What a receiver does beyond placing files: it writes down what it hears, and tells the daemon of this node. */
@@ -38,7 +38,7 @@ export function receiverHooks(node: Node) {
       const { runtime } = node.config;
       void askDaemon({ runtime, command: 'split-brain', args: { peer: from } }).catch(unlessFailure);
     },
-    watchEdits: (onPaths: (paths: readonly ReplicaPath[]) => void): (() => void) => listen(node, onPaths),
+    watchNode: (listener: NodeListener): (() => void) => listen(node, listener),
   };
 }
 
@@ -51,8 +51,8 @@ function unlessFailure(error: unknown): void {
   if (!(error instanceof Failure)) throw error;
 }
 
-/** Hears of edits on this node from its daemon, whenever that runs. */
-function listen(node: Node, onPaths: (paths: readonly ReplicaPath[]) => void): () => void {
+/** Hears from the daemon of this node, whenever that runs. */
+function listen(node: Node, listener: NodeListener): () => void {
   const stopping = new AbortController();
   const { signal } = stopping;
   const again = (): void => {
@@ -61,12 +61,14 @@ function listen(node: Node, onPaths: (paths: readonly ReplicaPath[]) => void): (
   const once = (): Promise<void> =>
     askDaemon({
       runtime: node.config.runtime,
-      command: 'edits',
+      command: 'listen',
       args: {},
       signal,
       onProgress: (line) => {
-        const parsed = editsLine.safeParse(line);
-        if (parsed.success) onPaths(parsed.data.paths);
+        const { data: news } = newsLine.safeParse(line);
+        if (news === undefined) return;
+        if ('paths' in news) listener.onEdited(news.paths);
+        else listener.onChanged();
       },
     }).then(again, (error: unknown) => {
       if (signal.aborted) return;

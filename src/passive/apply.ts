@@ -145,7 +145,7 @@ export class Applier {
     this.#complete = [];
     this.#stagedBytes = 0;
     if (halted === undefined) this.#prepare([batch, ...sets.map((set) => set.operations)]);
-    const results = batch.map((operation) => ({
+    const results = inOrder(batch).map((operation) => ({
       push: operation.push,
       result: this.#place(operation, halted),
     }));
@@ -260,6 +260,20 @@ export class Applier {
       this.#options.onNotKept?.(path, errnoFailure(error, path));
     }
   }
+}
+
+/** What takes the place of a directory comes last, since what is removed in the same batch may lie in it. */
+function inOrder(batch: readonly Operation[]): readonly Operation[] {
+  if (!batch.some(replacesDirectory)) return batch;
+  const removals = batch.filter(({ kind }) => kind === 'remove');
+  removals.sort((a, b) => (a.push.path < b.push.path ? 1 : -1));
+  const others = batch.filter(({ kind }) => kind !== 'remove');
+  const plain = others.filter((operation) => !replacesDirectory(operation));
+  return [...plain, ...removals, ...others.filter(replacesDirectory)];
+}
+
+function replacesDirectory(operation: Operation): boolean {
+  return operation.kind === 'staged' && operation.replaces.kind === 'directory';
 }
 
 function isReady(operation: Operation): operation is Ready {

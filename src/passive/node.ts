@@ -54,6 +54,14 @@ export type PlacingRight = {
   take(peer: string, onLost: () => void): Promise<{ release(): void } | undefined>;
 };
 
+/** What a session hears of from the daemon of its node. */
+export type NodeListener = {
+  /** Somebody edited these paths here, or they are as agreed again. */
+  onEdited(paths: readonly ReplicaPath[]): void;
+  /** The seat or the switch changed. */
+  onChanged(): void;
+};
+
 /** Everything that serving a session needs of this node. */
 export type PassiveNode = {
   readonly name: string;
@@ -101,8 +109,8 @@ export type PassiveNode = {
   onRequest(from: string, request: PeerRequest): Promise<unknown>;
   /** The active told how far behind this node is. */
   onStanding(from: string, standing: Standing): void;
-  /** Tells of edits that were made on this node while a session is open; answers how to stop it. */
-  watchEdits(onPaths: (paths: readonly ReplicaPath[]) => void): () => void;
+  /** Tells of what happens on this node while a session is open; answers how to stop it. */
+  watchNode(listener: NodeListener): () => void;
   /** A session to replicate was admitted: that node is the active. `watchlistsAgree`: both replicate the same paths. */
   onActive(name: string, watchlistsAgree: boolean): void;
   /** While this node is active, a sender with a newer epoch came. It was refused all the same. */

@@ -120,7 +120,7 @@ export class Receiver {
     if (push.id <= this.#lastId)
       return this.#options.onViolation(`the push ${push.id} came after ${this.#lastId}`);
     this.#lastId = push.id;
-    const halted = this.#halted(push.epoch);
+    const halted = this.halted(push.epoch);
     // A member of a set has to be counted all the same, or the others would wait for it.
     if (halted !== undefined && push.set === undefined)
       return this.#options.send({ t: 'ack', id: push.id, result: halted });
@@ -192,7 +192,7 @@ export class Receiver {
 
   #place(): void {
     const { node, memory } = this.#options;
-    const results = this.#applier.commit(this.#halted(this.#options.epoch));
+    const results = this.#applier.commit(this.halted());
     for (const applied of results) this.#remember(applied);
     node.settleVersions();
     memory.commit();
@@ -267,7 +267,7 @@ export class Receiver {
   }
 
   /** Why nothing may be placed now: the switch and the seat may change in the middle of a session. */
-  #halted(epoch: number): AckResult | undefined {
+  halted(epoch = this.#options.epoch): Extract<AckResult, { kind: 'refused' }> | undefined {
     const { node } = this.#options;
     const seat = node.seat();
     const refusal = admitSender(seat, node.haSwitch(), epoch);

@@ -59,7 +59,10 @@ export class Serving {
       onGoOn: () => this.#goOn(),
       onBroken: (error) => connection.destroy(`placing failed: ${textOf(error)}`),
     });
-    this.#unwatch = node.watchEdits((paths) => this.#tellEdited(paths));
+    this.#unwatch = node.watchNode({
+      onEdited: (paths) => this.#tellEdited(paths),
+      onChanged: () => this.#endIfHalted(),
+    });
   }
 
   handle(messages: readonly Received<FromActive>[]): void {
@@ -138,6 +141,15 @@ export class Serving {
   #tellEdited(paths: readonly ReplicaPath[]): void {
     for (const { rows } of inChunks(paths))
       if (rows.length > 0) this.#connection.send({ t: 'edited', paths: rows });
+  }
+
+  /** A sender that has nothing to send would not find out that it is refused by now, nor when that is over. */
+  #endIfHalted(): void {
+    const halted = this.#receiver?.halted();
+    if (halted === undefined || !this.#connection.open) return;
+    const { reason, detail, epoch } = halted;
+    this.#connection.send({ t: 'refused', reason, detail, epoch });
+    this.#connection.close();
   }
 
   /** The sender does not keep to the protocol. It is told why, in case it is only of another version. */

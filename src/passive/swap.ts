@@ -1,9 +1,9 @@
-import { rmdirSync } from 'node:fs';
+import { opendirSync, rmdirSync } from 'node:fs';
 import { absent, type Entry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { childOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories } from '../files/confined.ts';
-import { errnoFailure } from '../files/errno.ts';
+import { errnoCode, errnoFailure } from '../files/errno.ts';
 import type { Observation } from '../files/observation.ts';
 import {
   exchangeBack,
@@ -90,6 +90,12 @@ export class Swapper {
 
   #swap(operation: StagedOperation): Exchanged {
     const { push, replaces, staged } = operation;
+    // A directory that holds something must not go away, not even for the blink of an exchange.
+    const full = replaces.kind === 'directory' ? fullDirectory(staged.target) : undefined;
+    if (full !== undefined) {
+      removeTemporary(staged.temporary);
+      return refused(full);
+    }
     const placement = placeStaged(staged, replaces, this.#options.renames);
     if (placement.kind !== 'placed') {
       const result = this.#notPlaced(push.path, staged.target, placement);
@@ -185,6 +191,23 @@ export class Swapper {
     if (placement.kind === 'failed') return refused(placement.failure);
     if (placement.kind === 'vanished') return changedMeanwhile({ kind: 'entry', entry: absent, stamp: '' });
     return changedMeanwhile(lookAt(target, path));
+  }
+}
+
+/** Why the directory cannot be replaced; undefined when it is empty, or is none any more. */
+function fullDirectory(target: string): PathFailure | undefined {
+  try {
+    const directory = opendirSync(target);
+    try {
+      const first = directory.readSync();
+      if (first === null) return undefined;
+      return { reason: 'not-empty', detail: `the directory still holds ${first.name} on this node` };
+    } finally {
+      directory.closeSync();
+    }
+  } catch (error) {
+    // Something else stands there by now: the exchange will see what.
+    return ['ENOENT', 'ENOTDIR'].includes(errnoCode(error)) ? undefined : errnoFailure(error);
   }
 }
 

@@ -173,6 +173,14 @@ describe('an edit on the passive node, with both daemons', () => {
     assert.match(passive.log(), /conflict.*\/etc\/content\.conf.*edited-on-passive/);
   });
 
+  it('stays listed when the active’s file is touched without being changed', async () => {
+    const { mode } = statSync(pair.at('active', 'etc/content.conf'));
+    chmodSync(pair.at('active', 'etc/content.conf'), mode);
+    await pair.flush();
+    await listed(pair, 'active', '/etc/content.conf', isThere);
+    await listed(pair, 'passive', '/etc/content.conf', isThere);
+  });
+
   it('a later change on the active updates the same conflict', async () => {
     const before = await listed(pair, 'active', '/etc/content.conf', isThere);
     writeFileSync(pair.at('active', 'etc/content.conf'), 'theirs\n');

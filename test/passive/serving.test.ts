@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Failure } from '../../src/core/failure.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
+import type { NodeListener } from '../../src/passive/node.ts';
 import { Ledger } from '../../src/state/ledger.ts';
 import type { PeerRequest, Standing } from '../../src/wire/message.ts';
 import { fileOf, Passive, type PassiveOptions } from '../main/hostile-wire-rig.ts';
@@ -170,9 +171,9 @@ describe('a session that replicates', () => {
     const hooks = {
       onStanding: (from: string, standing: Standing) => void standings.push([from, standing]),
       onActive: (name: string) => void actives.push(name),
-      watchEdits: (onPaths: (paths: readonly ReplicaPath[]) => void) => {
+      watchNode: ({ onEdited }: NodeListener) => {
         watched += 1;
-        tell = onPaths;
+        tell = onEdited;
         return () => {
           watched -= 1;
         };
@@ -200,6 +201,24 @@ describe('a session that replicates', () => {
     await sender.cut();
     assert.equal(watched, 0);
     await looking.cut();
+  });
+
+  it('ends as soon as the node refuses the sender, though it sends nothing, and not before', async () => {
+    let changed: () => void = () => assert.fail('nobody listens');
+    const watchNode = ({ onChanged }: NodeListener): (() => void) => {
+      changed = onChanged;
+      return () => undefined;
+    };
+    await using passive = await Passive.open({ hooks: { watchNode } });
+    const sender = await opened(passive, 'replicate');
+    changed();
+    sender.say({ t: 'ping', id: 1 });
+    await sender.next('pong');
+    passive.node.switches.disable({ reason: 'upgrade', by: 'root' }, Date.now());
+    changed();
+    const { reason, detail } = await sender.next('refused');
+    assert.deepEqual([reason, detail], ['ha-disabled', 'mail2 refuses: ha-disabled']);
+    await sender.cut();
   });
 
   const rivals: [string, number, [string, ...unknown[]][]][] = [

@@ -3,6 +3,7 @@ import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
 import type { Seat } from '../../core/seat.ts';
 import { followAddress } from '../../ha/follow-address.ts';
+import type { NodeListener } from '../../passive/node.ts';
 import { placingRight } from '../../passive/placing.ts';
 import type { Hint } from '../../watch/hint.ts';
 import { openWatcher, type Watcher, type WatchProblem } from '../../watch/watcher.ts';
@@ -31,7 +32,7 @@ export class Daemon {
   readonly #node: Node;
   #active: ActiveSide | undefined;
   #passive: PassiveSide | undefined;
-  readonly #editListeners = new Set<(paths: ReplicaPath[]) => void>();
+  readonly #listeners = new Set<NodeListener>();
   #watcher: Watcher | undefined;
   #following: Promise<void> = Promise.resolve();
   #expiry: NodeJS.Timeout | undefined;
@@ -115,13 +116,13 @@ export class Daemon {
 
   /** Whether a receiver listens: the active has a session open. */
   get hasListeners(): boolean {
-    return this.#editListeners.size > 0;
+    return this.#listeners.size > 0;
   }
 
-  /** Hears of edits on this node, whatever seats it has meanwhile, until it is disposed of. */
-  listenToEdits(onPaths: (paths: ReplicaPath[]) => void): Disposable {
-    this.#editListeners.add(onPaths);
-    return { [Symbol.dispose]: () => void this.#editListeners.delete(onPaths) };
+  /** Hears of what happens on this node, whatever seats it has meanwhile, until it is disposed of. */
+  listen(listener: NodeListener): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
   requireActive(): ActiveSide {
@@ -152,12 +153,13 @@ export class Daemon {
     if (seat.role === 'active') await this.#beActive(seat);
     else if (this.#passive === undefined) {
       this.#passive = new PassiveSide(this.#node, (paths) => {
-        for (const listener of this.#editListeners) listener(paths);
+        for (const listener of this.#listeners) listener.onEdited(paths);
       });
       if (this.#watchProblem !== undefined) this.#passive.problem(this.#watchProblem);
       this.#passive.start();
     }
     this.#followSwitch();
+    for (const listener of this.#listeners) listener.onChanged();
   }
 
   async #beActive(seat: Seat): Promise<void> {

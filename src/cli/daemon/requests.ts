@@ -44,7 +44,7 @@ const handlers: Readonly<Record<string, Handler>> = {
     daemon.splitBrain(splitBrainArgs.parse(args).peer);
     return null;
   },
-  edits: ({ daemon }, _args, reply, signal) => edits(daemon, reply, signal),
+  listen: ({ daemon }, _args, reply, signal) => listen(daemon, reply, signal),
 };
 
 /** Serves one request of the control socket. Throws Failures. */
@@ -88,9 +88,12 @@ async function resolve(
   }
 }
 
-/** Tells a receiver of edits on this node, until it goes away. */
-async function edits(daemon: Daemon, reply: Reply, signal: AbortSignal): Promise<null> {
-  using _listening = daemon.listenToEdits((paths) => reply.progress({ paths }));
+/** Tells a receiver what happens on this node, until it goes away. */
+async function listen(daemon: Daemon, reply: Reply, signal: AbortSignal): Promise<null> {
+  using _listening = daemon.listen({
+    onEdited: (paths) => reply.progress({ paths }),
+    onChanged: () => reply.progress({ changed: true }),
+  });
   await new Promise((resolve) => {
     if (signal.aborted) resolve(undefined);
     signal.addEventListener('abort', resolve, { once: true });

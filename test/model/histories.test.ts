@@ -1,0 +1,13 @@
+import './seams.ts';
+import { it } from 'node:test';
+
+// What comes from `src` has to be loaded after the stand-ins are in place.
+const { playHistories } = await import('./histories.ts');
+
+/** The first number; the histories of a run are those of this number and the ones after it. */
+const first = Number(process.env['BM_CONFSYNC_SEED'] ?? 1);
+const histories = 2000;
+
+it(`two nodes do what the model says, whatever happens to them (${histories} histories from ${first})`, async () => {
+  await playHistories(Array.from({ length: histories }, (_, index) => first + index));
+});
