@@ -191,15 +191,10 @@ export function sweepLeftovers(node: Node): void {
     roots: watchlists.roots,
     log,
     keep: ({ from, path, entry }) => {
-      versions.adopt({
-        from,
-        path,
-        entry,
-        epoch: node.seat().epoch,
-        peer: config.node,
-        reason: 'interrupted',
-        now: Date.now(),
-      });
+      const epoch = node.seat().epoch;
+      const about = { path, epoch, peer: config.node, reason: 'interrupted', now: Date.now() } as const;
+      if (entry.kind === 'file') versions.adopt({ from, entry, ...about });
+      else keepWithoutContent(node, { from, entry, ...about });
     },
   });
 }

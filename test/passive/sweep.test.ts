@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { Event } from '../../src/core/event.ts';
+import type { ReplicaPath } from '../../src/core/path.ts';
+import { sweep } from '../../src/passive/sweep.ts';
+
+const of = (name: string): string => `.${name}.bmcs-0123456789ab~`;
+
+describe('what a crash left under a temporary name', () => {
+  const root = mkdtempSync(join(tmpdir(), 'bm-confsync-sweep-'));
+  const etc = (name: string): string => join(root, 'etc', name);
+  const kept = new Map<string, string>();
+  const events: Event[] = [];
+  before(() => {
+    mkdirSync(etc('.'));
+    writeFileSync(etc('same'), 'same\n');
+    writeFileSync(etc(of('same')), 'same\n');
+    writeFileSync(etc('file'), 'new\n');
+    writeFileSync(etc(of('file')), 'displaced\n');
+    symlinkSync('same', etc('same-link'));
+    symlinkSync('same', etc(of('same-link')));
+    writeFileSync(etc('link'), 'was a link\n');
+    symlinkSync('displaced', etc(of('link')));
+    mkdirSync(etc(of('empty')));
+    mkdirSync(etc(of('a-full')));
+    writeFileSync(etc(`${of('a-full')}/inside`), 'somebody was quick\n');
+    sweep({
+      root,
+      roots: ['/etc' as ReplicaPath],
+      keep: ({ from, path, entry }) => {
+        kept.set(path, entry.kind === 'symlink' ? `-> ${entry.target}` : entry.kind);
+        unlinkSync(from);
+      },
+      log: (event) => void events.push(event),
+    });
+  });
+  after(() => rmSync(root, { recursive: true, force: true }));
+
+  it('is kept as a version, a file as well as a link', () => {
+    assert.deepEqual([...kept].sort(), [
+      ['/etc/file', 'file'],
+      ['/etc/link', '-> displaced'],
+    ]);
+  });
+
+  it('is removed where the same is in place', () => {
+    for (const name of ['same', 'same-link', 'empty']) assert.ok(!existsSync(etc(of(name))), name);
+  });
+
+  it('is left and told where it cannot be removed, and stops none of the others', () => {
+    assert.ok(existsSync(etc(`${of('a-full')}/inside`)));
+    const failed = events.filter(({ kind }) => kind === 'path-failed');
+    assert.deepEqual(failed, [
+      {
+        kind: 'path-failed',
+        path: `/etc/${of('a-full')}`,
+        reason: 'not-empty',
+        detail: `ENOTEMPTY: rmdir /etc/${of('a-full')}`,
+      },
+    ]);
+  });
+});
