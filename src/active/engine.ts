@@ -259,7 +259,7 @@ export class Engine {
     return this.#peers.some(({ replicator }) => {
       const agreed = replicator.ledger.get(path);
       const there = agreed !== undefined && agreed.kind !== 'absent';
-      return there || replicator.isBusy(path) || replicator.inConflict(path);
+      return there || replicator.isBusy(path) || replicator.isUnsettled(path);
     });
   }
 

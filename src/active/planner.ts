@@ -42,6 +42,12 @@ export class Planner {
   /** What the peer showed to hold is history. */
   settled(path: ReplicaPath): void {
     this.#expected.delete(path);
+    this.#disputed.delete(path);
+  }
+
+  /** Whether the peer holds something else than what was agreed, or may do so. */
+  isUnsettled(path: ReplicaPath): boolean {
+    return this.#expected.has(path) || this.#disputed.has(path) || this.#options.inConflict(path);
   }
 
   clear(): void {
@@ -89,15 +95,12 @@ export class Planner {
   /** The push that brings the peer up to date; undefined where there is nothing to do, or not yet. */
   #plan(path: ReplicaPath, put: Entry): Push | undefined {
     const expect = this.#expectedAt(path);
-    const unchanged = planPush(expect, put).kind === 'nothing';
-    // Only by a push does the peer learn that both hold the same after all, and what it had written down ends.
-    const unsettled = unchanged && (this.#expected.has(path) || this.#options.inConflict(path));
-    const disputed = this.#disputed.delete(path) || unsettled;
     if (put.kind === 'absent' && expect.kind === 'directory' && this.#holdsMore(path)) {
       this.emptying.add(path);
       return undefined;
     }
-    if (disputed || !unchanged) return { path, expect, put };
+    // Only by a push does the peer learn that both hold the same after all, and what it had written down ends.
+    if (planPush(expect, put).kind === 'push' || this.isUnsettled(path)) return { path, expect, put };
     this.#options.onNothing(path, put);
     return undefined;
   }

@@ -69,7 +69,7 @@ export async function reconcileWithPeer(options: ReconcileOptions): Promise<Reco
   const gone = rememberGone(options, manifest, differing);
   // A conflict that ended by itself: both nodes forget it by one exchange.
   for (const path of disputed) if (!differing.has(path) && !replicator.isBusy(path)) replicator.offer(path);
-  replicator.flushLedger();
+  replicator.agreements.commit();
   const { landed, ...planned } = counts;
   const told = {
     checked: comparison.checked,

@@ -22,7 +22,6 @@ import { type PathTrouble, Troubles } from './troubles.ts';
 export class Replicator {
   readonly peer: string;
   readonly ledger: AgreedEntries;
-  readonly inConflict: ReplicatorOptions['inConflict'];
   readonly #options: ReplicatorOptions;
   readonly #lanes: Lanes;
   readonly lag = new Lag();
@@ -42,7 +41,6 @@ export class Replicator {
     this.#options = options;
     this.peer = options.peer;
     this.ledger = options.ledger;
-    this.inConflict = options.inConflict;
     this.agreements = new Agreements(options.ledger);
     this.#planner = new Planner({
       tree: options.tree,
@@ -85,6 +83,11 @@ export class Replicator {
     this.lag.dropped(path);
   }
 
+  /** Whether the peer holds something else than what was agreed, or may do so. */
+  isUnsettled(path: ReplicaPath): boolean {
+    return this.#planner.isUnsettled(path);
+  }
+
   isBusy(path: ReplicaPath): boolean {
     const lane = this.#laneOf(path);
     return (
@@ -108,7 +111,7 @@ export class Replicator {
     this.#planner.clear();
     this.#gathering.clear();
     this.#awaited.lose();
-    this.flushLedger();
+    this.agreements.commit();
   }
 
   /** A full reconcile begins: what waited for its neighbours is decided anew. */
@@ -309,9 +312,5 @@ export class Replicator {
     // What passes by itself within a moment is nobody's concern.
     if (retryOf[reason] === 'soon' && attempts < worthTelling) return;
     this.#options.log({ kind: 'path-failed', peer: this.peer, path, reason, detail });
-  }
-
-  flushLedger(): void {
-    this.agreements.commit();
   }
 }

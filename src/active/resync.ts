@@ -80,7 +80,7 @@ export async function resync(options: ResyncOptions): Promise<ResyncReport | und
     });
   });
   await Promise.all(results);
-  options.replicator.flushLedger();
+  options.replicator.agreements.commit();
   return report;
 }
 

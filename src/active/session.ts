@@ -219,6 +219,8 @@ export class Session {
           skewMs: Math.round(message.now - (this.#openedAt + Date.now()) / 2),
         });
       case 'refused':
+        // After the welcome it is the end: the seat or the switch of the peer changed.
+        if (this.#greeting === undefined) return this.destroy(`the peer refused: ${message.detail}`);
         return this.#greeted({
           kind: 'refused',
           reason: message.reason,

@@ -262,9 +262,9 @@ export class Applier {
   }
 }
 
-/** What takes the place of a directory comes last, since what is removed in the same batch may lie in it. */
+/** What a directory makes room for comes last, since what is removed in the same batch may lie in it. */
 function inOrder(batch: readonly Operation[]): readonly Operation[] {
-  if (!batch.some(replacesDirectory)) return batch;
+  if (!batch.some((operation) => isReady(operation) && operation.replaces.kind === 'directory')) return batch;
   const removals = batch.filter(({ kind }) => kind === 'remove');
   removals.sort((a, b) => (a.push.path < b.push.path ? 1 : -1));
   const others = batch.filter(({ kind }) => kind !== 'remove');

@@ -64,7 +64,7 @@ export class ActiveSide {
 
   async stop(): Promise<void> {
     await this.node.engine.stop();
-    for (const { replicator } of this.node.peers) replicator.flushLedger();
+    for (const { replicator } of this.node.peers) replicator.agreements.commit();
   }
 
   /** Stops sending until `unsuspend`. */
