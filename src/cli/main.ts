@@ -1,7 +1,12 @@
 #!/usr/bin/env node
-import { exitCodes, Failure, nagiosCodes } from '../core/failure.ts';
+import { type Ended, exitCodes, Failure, nagiosCodes } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
-import { run } from './arguments.ts';
+import { runQuickly } from './quick.ts';
+
+/** What monitors call often does without the parser of all command lines, whose words it would have to load. */
+async function run(argv: readonly string[]): Promise<Ended> {
+  return (await runQuickly(argv)) ?? (await import('./arguments.ts')).run(argv);
+}
 
 /** The one place that decides about the exit code and prints a failure. */
 async function main(): Promise<void> {

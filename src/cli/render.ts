@@ -1,5 +1,3 @@
-import { isUtf8 } from 'node:buffer';
-import { createTwoFilesPatch } from 'diff';
 import type { Entry } from '../core/entry.ts';
 import { printable } from '../core/path.ts';
 import type { Io } from './io.ts';
@@ -57,52 +55,6 @@ export function durationText(ms: number): string {
   return `${Math.floor(ms / 3_600_000)} h ${Math.floor((ms % 3_600_000) / 60_000)} min`;
 }
 
-/** Whether content is text that a terminal can show: valid UTF-8 without NUL. */
-function asText(content: Buffer): string | undefined {
-  return content.includes(0) || !isUtf8(content) ? undefined : content.toString('utf8');
-}
-
-/** Two texts that have nothing in common take long to compare; beyond this only their sizes are shown, ms. */
-const diffPatienceMs = 2000;
-
-/** A unified diff for text; sizes for anything else. Control characters in lines are escaped. */
-export function renderDiff(
-  io: Io,
-  about: { path: string; fromName: string; toName: string; from: Buffer; to: Buffer },
-): string {
-  const from = asText(about.from);
-  const to = asText(about.to);
-  const shown = printable(about.path);
-  const sizes = `${shown}: ${about.fromName} ${sizeText(about.from.byteLength)}, ${about.toName} ${sizeText(about.to.byteLength)}\n`;
-  if (from === undefined || to === undefined) return `binary ${sizes}`;
-  const patch = createTwoFilesPatch(
-    `${about.fromName}:${shown}`,
-    `${about.toName}:${shown}`,
-    from,
-    to,
-    '',
-    '',
-    { context: 3, timeout: diffPatienceMs },
-  );
-  if (patch === undefined) return `too different to show ${sizes}`;
-  const lines = patch.split('\n').slice(1);
-  return lines.map((line) => colourLine(io, escapeLine(line))).join('\n');
-}
-
-function escapeLine(line: string): string {
-  // Tabs are part of many configuration files and harmless; a backslash stays what it is in a diff.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
-  return line.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, printable);
-}
-
-function colourLine(io: Io, line: string): string {
-  if (line.startsWith('+++') || line.startsWith('---')) return paint(io, 'bold', line);
-  if (line.startsWith('@@')) return paint(io, 'cyan', line);
-  if (line.startsWith('+')) return paint(io, 'green', line);
-  if (line.startsWith('-')) return paint(io, 'red', line);
-  return line;
-}
-
 /** Labels with a colon, padded to one width, so that what follows them stands in one column. */
 export function labels(names: readonly string[]): string[] {
   const width = Math.max(0, ...names.map((name) => printable(name).length)) + 1;
@@ -111,5 +63,6 @@ export function labels(names: readonly string[]): string[] {
 
 /** `1 path`, `2 paths`. */
 export function count(n: number, one: string, many = `${one}s`): string {
-  return `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+  // The tables of locales would take longer to load than the whole command.
+  return `${String(n).replace(/\B(?=(\d{3})+$)/g, ',')} ${n === 1 ? one : many}`;
 }

@@ -3,7 +3,8 @@ import type { Conflict } from '../state/conflicts.ts';
 import { findHere, findThere, hear, maxDiffBytes } from './content.ts';
 import type { Io } from './io.ts';
 import type { Node } from './node.ts';
-import { renderDiff, sizeText } from './render.ts';
+import { sizeText } from './render.ts';
+import { renderDiff } from './render-diff.ts';
 
 /** One of the three: what was agreed, and what each node had when the conflict was detected. */
 export type Side = {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { posix } from 'node:path';
 import * as z from 'zod';
 import { durationForm, parseDuration } from './duration.ts';
+import { defaultRuntime } from './runtime.ts';
 import { parseSize, sizeForm } from './size.ts';
 
 /**
@@ -104,7 +105,7 @@ export const configSchema = mapping({
   node: name,
   root: absolutePath.default('/'),
   state: absolutePath.default('/var/lib/bm-confsync'),
-  runtime: absolutePath.default('/run/bm-confsync'),
+  runtime: absolutePath.default(defaultRuntime),
   peers: list('peers', peer).default([]),
   watchlists: list('watchlists', watchlistName)
     .refine((names) => names.length > 0, { error: 'at least one watchlist' })

@@ -1,7 +1,7 @@
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Failure } from '../core/failure.ts';
-import { type Answer, answer, LineSplitter, maxAnswerBytes, parseLine } from './protocol.ts';
+import { LineSplitter, maxAnswerBytes, parseAnswer, parseLine } from './protocol.ts';
 
 export type AskOptions = {
   readonly runtime: string;
@@ -61,12 +61,11 @@ function asking(socket: Socket, path: string, options: AskOptions): Promise<Aske
 type Outcome = { resolve(asked: Asked): void; reject(error: unknown): void };
 
 function take(line: string, options: AskOptions, outcome: Outcome): void {
-  const parsed = answer.safeParse(parseLine(line));
-  if (!parsed.success) {
+  const message = parseAnswer(parseLine(line));
+  if (message === undefined) {
     outcome.reject(garbled('something else'));
     return;
   }
-  const message: Answer = parsed.data;
   switch (message.kind) {
     case 'progress':
       options.onProgress?.(message.value);

@@ -1,6 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
-import { z } from 'zod';
-import { failureShape } from '../wire/message.ts';
+import { type Exit, exitCodes, type FailureFields } from '../core/failure.ts';
 
 /**
  * The lines of the control socket: one request a connection, then any number of progress lines, then one
@@ -12,21 +11,36 @@ export const maxRequestBytes = 1024 * 1024;
 /** An answer may list every path; it comes from a process that this user trusts. */
 export const maxAnswerBytes = 64 * 1024 * 1024;
 
-export const request = z.strictObject({ command: z.string().min(1).max(64), args: z.unknown() });
 export type Request = { readonly command: string; readonly args: unknown };
 
 /** How a handler tells the client about the way, before it answers. */
 export type Reply = { progress(value: unknown): void };
 
-export const answer = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('progress'), value: z.unknown() }),
-  z.strictObject({ kind: z.literal('value'), value: z.unknown() }),
-  z.strictObject({
-    kind: z.literal('error'),
-    error: failureShape,
-  }),
-]);
-export type Answer = z.infer<typeof answer>;
+export type Answer =
+  | { readonly kind: 'progress'; readonly value: unknown }
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'error'; readonly error: FailureFields };
+
+/** What a line is, if it is an answer. By hand: a schema would take longer to load than the command takes. */
+export function parseAnswer(line: unknown): Answer | undefined {
+  if (!isRecord(line)) return undefined;
+  if (line['kind'] === 'progress' || line['kind'] === 'value')
+    return { kind: line['kind'], value: line['value'] };
+  const error = line['error'];
+  if (line['kind'] !== 'error' || !isRecord(error)) return undefined;
+  const { code, exit, message, hint } = error;
+  if (typeof code !== 'string' || typeof message !== 'string' || typeof hint !== 'string') return undefined;
+  if (typeof exit !== 'string' || !isExit(exit)) return undefined;
+  return { kind: 'error', error: { code, exit, message, hint } };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isExit(text: string): text is Exit {
+  return Object.hasOwn(exitCodes, text);
+}
 
 export type Lines =
   | { readonly kind: 'lines'; readonly lines: readonly string[] }

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { z } from 'zod';
 import { Failure } from '../core/failure.ts';
 import { ensurePrivateFolder } from '../state/private-folder.ts';
 import { sqliteCode } from '../state/sqlite-failure.ts';
@@ -12,11 +13,12 @@ import {
   parseLine,
   type Reply,
   type Request,
-  request,
 } from './protocol.ts';
 
 /** A client that connects has this long to say what it wants, milliseconds. */
 const requestTimeoutMs = 10_000;
+
+const requestShape = z.strictObject({ command: z.string().min(1).max(64), args: z.unknown() });
 const maxConnections = 64;
 /** Progress is dropped while a client that does not read has this much waiting, bytes. */
 const maxWaitingBytes = 1024 * 1024;
@@ -169,7 +171,7 @@ class Serving {
   }
 
   async #serve(line: string): Promise<void> {
-    const parsed = request.safeParse(parseLine(line));
+    const parsed = requestShape.safeParse(parseLine(line));
     if (!parsed.success) {
       this.#finish(usage('expected a request with a command and its arguments, found something else'));
       return;

@@ -90,6 +90,16 @@ export const nagiosCodes = { ok: 0, warning: 1, critical: 2, unknown: 3 } as con
 /** How a command ends. */
 export type Ended = Exit | keyof typeof nagiosCodes;
 
+/** A failure as it travels. */
+export type FailureFields = {
+  readonly code: string;
+  readonly exit: Exit;
+  /** What was expected and what was found. */
+  readonly message: string;
+  /** What to do next. */
+  readonly hint: string;
+};
+
 /**
  * A failure that a user meets: what was expected, what was found, what to do next. Thrown on the way
  * out to `main`, which prints it and exits with `exit`.
@@ -100,7 +110,7 @@ export class Failure extends Error {
   readonly exit: Exit;
   readonly hint: string;
 
-  constructor(about: { code: string; exit: Exit; message: string; hint: string; cause?: unknown }) {
+  constructor(about: FailureFields & { readonly cause?: unknown }) {
     super(about.message, about.cause === undefined ? {} : { cause: about.cause });
     this.code = about.code;
     this.exit = about.exit;

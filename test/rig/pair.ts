@@ -9,7 +9,7 @@ import { type Sshd, startSshd } from './sshd.ts';
 import { eventually } from './tree.ts';
 
 export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const mainFile = join(checkout, 'src', 'cli', 'main.ts');
+export const mainFile = process.env['BM_CONFSYNC_PROGRAM'] ?? join(checkout, 'src', 'cli', 'main.ts');
 
 export type NodeName = 'active' | 'passive';
 

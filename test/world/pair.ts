@@ -11,7 +11,7 @@ import { eventually } from './eventually.ts';
 import { temporaryFolder } from './tree.ts';
 
 const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const mainFile = join(checkout, 'src', 'cli', 'main.ts');
+export const mainFile = process.env['BM_CONFSYNC_PROGRAM'] ?? join(checkout, 'src', 'cli', 'main.ts');
 
 /** The nodes by the seats they begin with: mail1, mail2, and mail3, a second passive. */
 export type NodeName = 'active' | 'passive' | 'third';

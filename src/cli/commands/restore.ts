@@ -9,7 +9,8 @@ import { failureOf } from '../../passive/operation.ts';
 import { lookHere, maxDiffBytes, readOwn } from '../content.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode, requireActive, requireEnabled } from '../node.ts';
-import { describeEntry, labels, paint, renderDiff, sizeText } from '../render.ts';
+import { describeEntry, labels, paint, sizeText } from '../render.ts';
+import { renderDiff } from '../render-diff.ts';
 import { findKept, type Kept, type Restored, restoreVersion } from '../restore.ts';
 import { agoText, timeText } from '../times.ts';
 

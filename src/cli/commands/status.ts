@@ -1,9 +1,9 @@
+import { quickRuntime } from '../../config/runtime.ts';
 import { askDaemon } from '../../control/client.ts';
 import type { Exit } from '../../core/failure.ts';
 import { printable } from '../../core/path.ts';
-import { openLog } from '../../log/log.ts';
 import type { Io } from '../io.ts';
-import { type Node, openNode } from '../node.ts';
+import type { Node } from '../node.ts';
 import { count, durationText, paint } from '../render.ts';
 import { aboutNode, type Status } from '../status.ts';
 
@@ -12,10 +12,7 @@ const worthTellingSkewMs = 2000;
 
 /** Prints how this node is. Exit `halted` when halted; `drift` when something waits for a person. */
 export async function status(options: { config: string; json: boolean }, io: Io): Promise<Exit> {
-  const node = await openNode(options.config, openLog({ format: 'text', level: 'warn' }));
-  const asked = await askDaemon({ runtime: node.config.runtime, command: 'status', args: {} });
-  const found = asked.answered ? (asked.value as Status) : withoutDaemon(node);
-  node.database.close();
+  const found = (await askQuickly(options.config)) ?? (await ask(options.config));
   if (options.json) io.out(`${JSON.stringify(found)}\n`);
   else show(found, io);
   if (found.halt !== null) return 'halted';
@@ -24,6 +21,25 @@ export async function status(options: { config: string; json: boolean }, io: Io)
     found.peers.some(({ connected }) => !connected)
     ? 'drift'
     : 'done';
+}
+
+/** A daemon that answers knows better than what is written down, which would take longer to open than to ask. */
+async function askQuickly(config: string): Promise<Status | undefined> {
+  const runtime = quickRuntime(config);
+  if (runtime === undefined) return undefined;
+  const asked = await askDaemon({ runtime, command: 'status', args: {} });
+  return asked.answered ? (asked.value as Status) : undefined;
+}
+
+async function ask(config: string): Promise<Status> {
+  const [{ openLog }, { openNode }] = await Promise.all([import('../../log/log.ts'), import('../node.ts')]);
+  const node = await openNode(config, openLog({ format: 'text', level: 'warn' }));
+  try {
+    const asked = await askDaemon({ runtime: node.config.runtime, command: 'status', args: {} });
+    return asked.answered ? (asked.value as Status) : withoutDaemon(node);
+  } finally {
+    node.database.close();
+  }
 }
 
 /** What is known when nobody answers: what is written down. */

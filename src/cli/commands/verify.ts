@@ -12,7 +12,8 @@ import { openInspection } from '../connect.ts';
 import { maxDiffBytes, readOwn } from '../content.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode, requireActive } from '../node.ts';
-import { count, describeEntry, durationText, labels, paint, renderDiff, sizeText } from '../render.ts';
+import { count, describeEntry, durationText, labels, paint, sizeText } from '../render.ts';
+import { renderDiff } from '../render-diff.ts';
 
 export type VerifyCommand = {
   readonly config: string;

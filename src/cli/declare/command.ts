@@ -2,8 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { parseDuration } from '../../config/duration.ts';
 import type { Ended } from '../../core/failure.ts';
 import { parseReplicaPath, type ReplicaPath } from '../../core/path.ts';
-
-export const defaultConfig = '/etc/bm-confsync/config.yml';
+import { defaultConfig } from '../default-config.ts';
 
 /** Options that most commands have. */
 export type Common = { config: string; json: boolean };

@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+
+/** Where the daemon listens unless the configuration says otherwise. */
+export const defaultRuntime = '/run/bm-confsync';
+
+/**
+ * The `runtime` of a configuration file, without the reading of YAML that all the rest needs. Undefined where that is
+ * not plain to see: the file cannot be read, is not one key a line, or the value is more than a plain absolute path.
+ */
+export function quickRuntime(file: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    return undefined;
+  }
+  if (!/^node:/m.test(text) || /^[-{[%?&*!|>'"]|\t|\r/m.test(text)) return undefined;
+  const [line, second] = text.match(/^runtime\b.*$/gm) ?? [];
+  if (line === undefined) return defaultRuntime;
+  return second === undefined ? /^runtime: (\/[A-Za-z0-9._/-]*)$/.exec(line)?.[1] : undefined;
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { eventually } from '../world/eventually.ts';
+
+const checkout = fileURLToPath(new URL('../../', import.meta.url));
+const source = join(checkout, 'src/cli/main.ts');
+
+/** Writes the URL of each module that is loaded into a file. */
+const recorder = `import { appendFileSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+registerHooks({ load(url, context, next) {
+  appendFileSync(process.env.LOADED, url + '\\n');
+  return next(url, context);
+} });`;
+
+describe('the bundle', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bm-confsync-bundle-'));
+  const bundle = join(folder, 'somewhere/lib/main.mjs');
+  const config = join(folder, 'config.yml');
+
+  function run(
+    program: string,
+    args: readonly string[],
+    env: Record<string, string> = {},
+    flags: string[] = [],
+  ) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...flags, program, ...args], {
+      cwd: folder,
+      encoding: 'utf8',
+      input: '',
+      timeout: 30_000,
+      env: { PATH: process.env['PATH'], ...env },
+    });
+    return { status, stdout, stderr };
+  }
+
+  /** What a command loads of the bundle, as text, and which parts of Node. */
+  function loadedBy(args: readonly string[]): { text: string; names: string[] } {
+    const file = join(folder, 'loaded');
+    writeFileSync(file, '');
+    const { stderr } = run(bundle, args, { LOADED: file }, [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(recorder)}`,
+    ]);
+    const urls = readFileSync(file, 'utf8').trim().split('\n');
+    const own = urls.filter((url) => url.includes('/somewhere/'));
+    assert.ok(own.length > 0, stderr);
+    return { text: own.map((url) => readFileSync(fileURLToPath(url), 'utf8')).join(''), names: urls };
+  }
+
+  before(() => {
+    const built = spawnSync(
+      process.execPath,
+      [join(checkout, 'packaging/bundle.mjs'), join(folder, 'somewhere')],
+      {
+        encoding: 'utf8',
+      },
+    );
+    assert.equal(built.status, 0, built.stderr);
+    mkdirSync(join(folder, 'root/etc'), { recursive: true });
+    writeFileSync(join(folder, 'root/etc/x'), 'x\n');
+    writeFileSync(join(folder, 'list.yml'), 'name: list\ninclude: [/etc/**]\n');
+    const [root, state, runtime] = ['root', 'state', 'run'].map((name) => join(folder, name));
+    writeFileSync(
+      config,
+      `node: mail1\nroot: ${root}\nstate: ${state}\nruntime: ${runtime}\nwatchlists: [${join(folder, 'list.yml')}]\npeers: []\n`,
+      { mode: 0o600 },
+    );
+    const made = run(bundle, ['init', '--config', config, '--node', 'mail1', '--role', 'active']);
+    assert.equal(made.status, 0, made.stderr);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const at = ['--config', config];
+  const commands: readonly (readonly string[])[] = [
+    ['--version'],
+    ['-V'],
+    ['--version', 'x'],
+    ['--help'],
+    [],
+    ['frobnicate'],
+    ['status', '--help'],
+    ['status', ...at],
+    ['status', '--json', ...at],
+    ['status', '--frob'],
+    ['status', '--config'],
+    ['status', '--config', '/nowhere/config.yml'],
+    ['ha', 'status', ...at],
+    ['ready', ...at],
+    ['watchlist', 'list', ...at],
+    ['watchlist', 'test', '/etc/x', ...at],
+    ['explain', '/etc/x', ...at],
+    ['explain', 'etc/x', ...at],
+    ['history', '/etc/x', ...at],
+    ['conflicts', ...at],
+    ['verify', ...at],
+    ['verify', '--nagios', ...at],
+    ['resync', '--dry-run', ...at],
+    ['resume', ...at],
+    ['receive', ...at],
+  ];
+  for (const args of commands) {
+    it(`answers as the sources do: ${args.filter((word) => word !== config).join(' ') || 'no command'}`, () => {
+      const [bundled, plain] = [run(bundle, args), run(source, args)];
+      assert.deepEqual(bundled, plain);
+      assert.ok(plain.stdout + plain.stderr !== '' || args[0] === 'receive');
+    });
+  }
+
+  it('comes with its watchlists', () => {
+    const shipped = run(bundle, ['watchlist', 'list', '--config', withShipped()]);
+    assert.equal(shipped.status, 0, shipped.stderr);
+    assert.match(shipped.stdout, /bluemind\.yml:\d+/);
+  });
+
+  function withShipped(): string {
+    const file = join(folder, 'shipped.yml');
+    writeFileSync(file, readFileSync(config, 'utf8').replace(/^watchlists:.*$/m, 'watchlists: [bluemind]'), {
+      mode: 0o600,
+    });
+    return file;
+  }
+
+  const heavy = { commander: 'CommanderError', yaml: 'LineCounter', zod: 'ZodError', winston: 'winston' };
+
+  function heavyIn(args: readonly string[]): string[] {
+    const { text, names } = loadedBy(args);
+    const found = Object.entries(heavy).flatMap(([name, mark]) => (text.includes(mark) ? [name] : []));
+    return names.includes('node:sqlite') ? [...found, 'sqlite'] : found;
+  }
+
+  it('loads nothing heavy for --version', () => {
+    assert.deepEqual(heavyIn(['--version']), []);
+  });
+
+  it('loads what reads the state for status only when no daemon answers', async () => {
+    assert.deepEqual(heavyIn(['status', ...at]), ['yaml', 'zod', 'winston', 'sqlite']);
+    const daemon = spawn(process.execPath, [bundle, 'run', ...at], { stdio: 'ignore' });
+    try {
+      await eventually('the daemon listens', () => existsSync(join(folder, 'run/control.sock')));
+      await eventually('it answers', () => run(bundle, ['status', ...at]).stdout.includes('watching'));
+      assert.deepEqual(heavyIn(['status', ...at]), []);
+    } finally {
+      const ended = once(daemon, 'exit');
+      daemon.kill();
+      await ended;
+    }
+  });
+});
