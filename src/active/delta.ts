@@ -2,12 +2,9 @@ import { crc32 } from 'node:zlib';
 import { RollingCrc } from '../core/rolling.ts';
 import { blockBytes, type KnownBlocks } from '../files/blocks.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
+import { maxCopyBytes } from '../wire/message.ts';
+import type { Piece } from './session.ts';
 
-/** A piece of a file's content: bytes, or where the peer's own file has them. */
-export type Piece = Buffer | { readonly from: number; readonly bytes: number };
-
-/** What one piece may have the peer copy at most, so that nothing else waits long. Bytes. */
-export const maxCopyBytes = 1024 * 1024;
 /** After so many bytes without any match only windows where blocks would lie are looked at. */
 const searchedBytes = 32 * 1024 * 1024;
 

@@ -1,8 +1,11 @@
 import { absent, type Entry } from '../core/entry.ts';
-import { retryOf } from '../core/failure.ts';
+import { type Reason, retryOf } from '../core/failure.ts';
 import { ancestorsOf, type ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
-import type { PushOutcome, Session } from './session.ts';
+import { blockBytes } from '../files/blocks.ts';
+import { delta } from './delta.ts';
+import { askBlocks } from './questions.ts';
+import type { Content, PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
 
 /**
@@ -10,14 +13,38 @@ import type { Tree } from './tree.ts';
  * again in full where it does not. Directories that only lead to a listed file are made on the way.
  */
 export async function pushEntry(session: Session, tree: Tree, push: Push): Promise<PushOutcome> {
-  let outcome = await send(session, tree, push, push.expect);
-  if (outcome.kind === 'refused' && retryOf[outcome.reason] === 'with-content') {
+  const content = await contentOf(session, tree, push);
+  let outcome: PushOutcome = content === undefined ? { kind: 'changed' } : await session.push(push, content);
+  if (outcome.kind === 'refused' && wantsWhole(outcome.reason, content?.kind)) {
     outcome = await send(session, tree, push, absent);
   }
   if (isOrphan(outcome) && (await pushParents(session, tree, push.path))) {
     outcome = await send(session, tree, push, absent);
   }
   return outcome;
+}
+
+/** From this size on the content of a file that the peer has in another version is worth a question about it. Bytes. */
+const deltaFromBytes = 1024 * 1024;
+
+/** The content as it is sent first; undefined where the file is no longer what the push says. */
+async function contentOf(
+  session: Session,
+  tree: Tree,
+  { path, expect, put }: Push,
+): Promise<Content | undefined> {
+  const content = tree.content(path, expect, put);
+  const large = put.kind === 'file' && put.size >= deltaFromBytes;
+  if (content?.kind !== 'stream' || !large || expect.kind !== 'file' || expect.size < blockBytes)
+    return content;
+  const known = await askBlocks(session, path);
+  if (known === undefined || known.count === 0) return content;
+  return { kind: 'delta', chunks: () => delta(content.chunks(), known) };
+}
+
+/** Whether the push is to be sent again with all of its content: what was taken from the peer's file was not right. */
+function wantsWhole(reason: Reason, sent: Content['kind'] | undefined): boolean {
+  return retryOf[reason] === 'with-content' || (reason === 'digest-mismatch' && sent === 'delta');
 }
 
 let sets = 0;

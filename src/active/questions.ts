@@ -1,6 +1,7 @@
 import type { Entry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
+import { KnownBlocks } from '../files/blocks.ts';
 import type { PeerRequest, RemoteVersion } from '../wire/message.ts';
 import type { Answer, Session } from './session.ts';
 
@@ -47,6 +48,19 @@ export async function fetchContent(
     },
   );
   return answered && found ? Buffer.concat(parts) : undefined;
+}
+
+/** The blocks of a file on the peer; none where there is no such file, undefined when the link ended. */
+export async function askBlocks(session: Session, path: ReplicaPath): Promise<KnownBlocks | undefined> {
+  const parts: Buffer[] = [];
+  const answered = await session.ask(
+    (id) => [{ t: 'blocks', id, path }],
+    (answer, body) => {
+      parts.push(Buffer.from(body));
+      return answer.t === 'blocks' && !answer.last ? 'more' : 'last';
+    },
+  );
+  return answered ? new KnownBlocks(Buffer.concat(parts)) : undefined;
 }
 
 /** The versions of a path that the peer keeps, newest first; undefined when the link ended. */

@@ -20,7 +20,11 @@ export type Content =
   | { readonly kind: 'none' }
   | { readonly kind: 'local' }
   | { readonly kind: 'inline'; readonly bytes: Buffer }
-  | { readonly kind: 'stream'; readonly chunks: () => Iterable<Buffer> };
+  | { readonly kind: 'stream'; readonly chunks: () => Iterable<Buffer> }
+  | { readonly kind: 'delta'; readonly chunks: () => Iterable<Piece> };
+
+/** A piece of a file's content: bytes, or where the peer's own file has them. */
+export type Piece = Buffer | { readonly from: number; readonly bytes: number };
 
 /** Pushes that are placed together or not at all. */
 export type PushSet = NonNullable<PushMessage['set']>;
@@ -140,7 +144,8 @@ export class Session {
       },
       body,
     );
-    if (content.kind === 'stream' && !(await this.#sendChunks(id, content.chunks, waiting))) {
+    const inChunks = content.kind === 'stream' || content.kind === 'delta';
+    if (inChunks && !(await this.#sendChunks(id, content.chunks, waiting))) {
       this.#pushes.delete(id);
       return { kind: 'changed' };
     }
@@ -150,13 +155,13 @@ export class Session {
   /** Sends the content; false when the source broke off and the push was withdrawn. */
   async #sendChunks(
     id: number,
-    chunks: () => Iterable<Buffer>,
+    chunks: () => Iterable<Piece>,
     waiting: { sentAt: number },
   ): Promise<boolean> {
-    let held: Buffer | undefined;
+    let held: Piece | undefined;
     try {
       for (const chunk of chunks()) {
-        if (held !== undefined) this.#connection.send({ t: 'chunk', id, last: false }, held);
+        if (held !== undefined) this.#sendChunk(id, held, false);
         held = chunk;
         waiting.sentAt = performance.now();
         await this.writable();
@@ -167,8 +172,13 @@ export class Session {
       this.#connection.send({ t: 'abort', id });
       return false;
     }
-    this.#connection.send({ t: 'chunk', id, last: true }, held ?? Buffer.alloc(0));
+    this.#sendChunk(id, held ?? Buffer.alloc(0), true);
     return true;
+  }
+
+  #sendChunk(id: number, piece: Piece, last: boolean): void {
+    if (Buffer.isBuffer(piece)) this.#connection.send({ t: 'chunk', id, last }, piece);
+    else this.#connection.send({ t: 'chunk', id, last, copy: piece });
   }
 
   /** Asks; collects answers until the one that `isLast` accepts. Undefined when the link ended before. */

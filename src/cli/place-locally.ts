@@ -86,7 +86,7 @@ function stage(applier: Applier, placement: LocalPlacement): void {
     const chunk = chunkOf(content, at);
     at += chunk.byteLength;
     const last = chunk.byteLength < maxBodyBytes;
-    if (!applier.continue(receiving, chunk, last) || last) return;
+    if (!applier.continue(receiving, { last }, chunk) || last) return;
   }
 }
 

@@ -5,7 +5,8 @@ import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { kernelRenames, type Renames } from '../files/place.ts';
 import type { GroupJournal } from '../state/journal.ts';
-import type { AckResult, PushMessage } from '../wire/message.ts';
+import type { AckResult, FromActive, PushMessage } from '../wire/message.ts';
+import type { BaseFile } from './base.ts';
 import { syncDirectories, syncFiles } from './durable.ts';
 import { discard, placeGroup } from './group.ts';
 import {
@@ -32,6 +33,8 @@ export type ApplierOptions = StagerOptions & {
   /** A content that was refused could not be kept. */
   readonly onNotKept?: (path: ReplicaPath, failure: PathFailure) => void;
 };
+
+type Chunk = Pick<Extract<FromActive, { t: 'chunk' }>, 'last' | 'copy'>;
 
 export type Applied = { readonly push: PushMessage; readonly result: AckResult };
 
@@ -92,13 +95,17 @@ export class Applier {
   }
 
   /** Adds a chunk; with the last one the push joins the batch. A failure joins it as a refusal: returns false. */
-  continue(operation: Receiving, chunk: Buffer, last: boolean): boolean {
-    const { push, file, verdict } = operation;
-    this.#stagedBytes += chunk.byteLength;
-    operation.left -= chunk.byteLength;
+  continue(operation: Receiving, chunk: Chunk, body: Buffer): boolean {
+    const { push, file, base, verdict } = operation;
+    const { last, copy } = chunk;
+    const bytes = body.byteLength + (copy?.bytes ?? 0);
+    this.#stagedBytes += bytes;
+    operation.left -= bytes;
     // A sender that does not stop must not fill the disk.
-    let failure = operation.left < 0 ? tooMuch(push) : file.write(chunk);
+    let failure = operation.left < 0 ? tooMuch(push) : file.write(body);
+    if (failure === undefined && copy !== undefined) failure = base?.copy(copy, file) ?? noBase(base);
     if (failure === undefined && !last) return true;
+    base?.close();
     if (failure === undefined && push.put.kind === 'file') failure = file.finish(push.put);
     if (failure !== undefined) this.#discardContent(operation);
     else if (verdict !== undefined) this.#keepStaged(operation);
@@ -110,6 +117,7 @@ export class Applier {
 
   /** Drops a push whose content will not come. Its set, if any, cannot be placed then. */
   abort(operation: Receiving): void {
+    operation.base?.close();
     this.#discardContent(operation);
     const { push } = operation;
     if (push.set === undefined) return;
@@ -274,6 +282,11 @@ function inOrder(batch: readonly Operation[]): readonly Operation[] {
 
 function replacesDirectory(operation: Operation): boolean {
   return operation.kind === 'staged' && operation.replaces.kind === 'directory';
+}
+
+function noBase(base: BaseFile | undefined): PathFailure | undefined {
+  if (base !== undefined) return undefined;
+  return { reason: 'need-content', detail: 'a push without a file to copy from had something to be copied' };
 }
 
 function isReady(operation: Operation): operation is Ready {

@@ -1,8 +1,10 @@
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Entry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
 import { nameOf, type ReplicaPath } from '../core/path.ts';
+import { blockRows } from '../files/blocks.ts';
 import { Directories } from '../files/confined.ts';
+import { errnoCode } from '../files/errno.ts';
 import { Manifest } from '../files/manifest.ts';
 import type { EntryCache } from '../files/observation.ts';
 import { observe } from '../files/observe.ts';
@@ -16,7 +18,7 @@ import { failureOf, shortened } from './operation.ts';
 
 type Question = Extract<
   FromActive,
-  { t: 'manifest' | 'directories' | 'agreed' | 'look' | 'fetch' | 'versions' }
+  { t: 'manifest' | 'directories' | 'agreed' | 'look' | 'fetch' | 'versions' | 'blocks' }
 >;
 type Manifested = {
   readonly manifest: Manifest;
@@ -81,6 +83,8 @@ export class Inspector {
         return this.#look(question.id, question.paths);
       case 'fetch':
         return this.#fetch(question.id, question.path, question.version);
+      case 'blocks':
+        return this.#blocks(question.id, question.path);
       case 'versions': {
         const known = this.#node.watchlists.includes(question.path) ? this.#node.versions(question.path) : [];
         // One answer, so that of very many only the newest are told.
@@ -205,6 +209,25 @@ export class Inspector {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** Others get their turn between two parts: reading and hashing a large file takes a while. */
+  async #blocks(id: number, path: ReplicaPath): Promise<void> {
+    const fd = this.#node.watchlists.includes(path) ? this.#open(path, undefined) : undefined;
+    try {
+      const stats = fd === undefined ? undefined : fstatSync(fd);
+      for (const rows of fd === undefined || stats?.isFile() !== true ? [] : blockRows(fd, stats.size)) {
+        this.#connection.send({ t: 'blocks', id, last: false }, rows);
+        await this.#connection.writable();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } catch (error) {
+      // What cannot be read is not told, and comes as a whole.
+      errnoCode(error);
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
+    this.#connection.send({ t: 'blocks', id, last: true });
   }
 
   #open(path: ReplicaPath, version: string | undefined): number | undefined {

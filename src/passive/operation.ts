@@ -4,6 +4,7 @@ import type { Directories } from '../files/confined.ts';
 import type { Observation } from '../files/observation.ts';
 import type { Staged, StagedFile } from '../files/place.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
+import type { BaseFile } from './base.ts';
 
 /** One admitted push on its way through a batch. */
 export type Operation =
@@ -15,6 +16,8 @@ export type Operation =
       readonly push: PushMessage;
       readonly replaces: Entry;
       readonly file: StagedFile;
+      /** The file here that a delta refers to. */
+      readonly base?: BaseFile;
       /** Its own, since batches are placed meanwhile, and `file` is reached through a descriptor of theirs. */
       readonly directories: Directories;
       readonly parentFd: number;

@@ -80,7 +80,7 @@ export class Receiver {
       case 'push':
         return this.#onPush(message, body);
       case 'chunk':
-        return this.#onChunk(message.id, body, message.last);
+        return this.#onChunk(message, body);
       case 'abort': {
         const operation = this.#receiving.get(message.id);
         this.#receiving.delete(message.id);
@@ -130,11 +130,12 @@ export class Receiver {
     if (receiving !== undefined) this.#receiving.set(push.id, receiving);
   }
 
-  #onChunk(id: number, body: Buffer, last: boolean): void {
+  #onChunk(chunk: Extract<FromActive, { t: 'chunk' }>, body: Buffer): void {
+    const { id, last } = chunk;
     const operation = this.#receiving.get(id);
     // Chunks of a push that was refused at its beginning are on their way still: they are dropped.
     if (operation === undefined) return;
-    if (!this.#applier.continue(operation, body, last) || last) this.#receiving.delete(id);
+    if (!this.#applier.continue(operation, chunk, body) || last) this.#receiving.delete(id);
   }
 
   /** Commits once two turns of the event loop brought nothing new, so that a burst makes large batches. */

@@ -116,6 +116,7 @@ export class Serving {
       case 'look':
       case 'fetch':
       case 'versions':
+      case 'blocks':
         return this.#inspector.handle(message);
     }
   }

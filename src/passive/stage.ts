@@ -19,6 +19,7 @@ import {
   stageSymlink,
 } from '../files/place.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
+import { BaseFile } from './base.ts';
 import { answer, failureOf, type Operation, refused, type StagedOperation } from './operation.ts';
 import { lackOfSpace } from './space.ts';
 
@@ -111,7 +112,7 @@ export class Stager {
     if (!wanted || sameContent(put, found)) return answer(push, result);
     if (content === 'inline' && body.byteLength === put.size)
       keepRefused({ content: body, path, entry: put });
-    if (content !== 'stream') return answer(push, result);
+    if (content !== 'stream' && content !== 'delta') return answer(push, result);
     const receiving = this.#receive(push, found, put.size, result);
     return receiving.kind === 'receiving' ? receiving : answer(push, result);
   }
@@ -172,7 +173,7 @@ export class Stager {
     if (push.content === 'local' || here) return this.#stageLocal(at, put);
     if (push.content === 'none')
       return answer(push, refused({ reason: 'need-content', detail: 'the push came without content' }));
-    if (push.content === 'stream') return this.#receive(push, replaces, put.size);
+    if (push.content === 'stream' || push.content === 'delta') return this.#receive(push, replaces, put.size);
     const file = StagedFile.create(parent, nameOf(push.path), this.#options.nonce());
     if (!file.ok) return answer(push, refused(file.failure));
     return finishFile(at, put, file.value, file.value.write(body));
@@ -186,23 +187,28 @@ export class Stager {
       directories.close();
       return answer(push, refused(begun.failure));
     }
-    const { file, parentFd } = begun.value;
+    const { file, parentFd, base } = begun.value;
     for (const ancestor of ancestorsOf(parentOf(push.path))) directories.release(ancestor);
     const receiving = { push, replaces, file, directories, parentFd, left: size };
-    return { kind: 'receiving', ...receiving, ...(verdict === undefined ? {} : { verdict }) };
+    const more = { ...(base === undefined ? {} : { base }), ...(verdict === undefined ? {} : { verdict }) };
+    return { kind: 'receiving', ...receiving, ...more };
   }
 
   #begin(
     push: PushMessage,
     size: number,
     directories: Directories,
-  ): Outcome<{ file: StagedFile; parentFd: number }> {
+  ): Outcome<{ file: StagedFile; parentFd: number; base: BaseFile | undefined }> {
     const parent = directories.parentOf(push.path);
     if (!parent.ok) return { ok: false, failure: parent };
     const lack = lackOfSpace(parent.fd, size, this.#options.minFreeDiskBytes);
     if (lack !== undefined) return { ok: false, failure: lack };
+    const base = push.content === 'delta' ? openBase(parent.child(nameOf(push.path))) : undefined;
+    if (base?.ok === false) return base;
     const file = StagedFile.create(parent, nameOf(push.path), this.#options.nonce());
-    return file.ok ? { ok: true, value: { file: file.value, parentFd: parent.fd } } : file;
+    if (file.ok) return { ok: true, value: { file: file.value, parentFd: parent.fd, base: base?.value } };
+    base?.value.close();
+    return file;
   }
 
   /** Only attributes change: the content is taken from the file that is here already. */
@@ -260,6 +266,13 @@ function staged(
 ): StagedOperation | Operation {
   if (!outcome.ok) return answer(push, refused(outcome.failure));
   return { kind: 'staged', push, replaces, staged: outcome.value, parentFd: fd, directories };
+}
+
+function openBase(path: string): Outcome<BaseFile> {
+  const opened = openExisting(path);
+  // Whatever is wrong with it, the content can come without it.
+  if (!opened.ok) return { ok: false, failure: { ...opened.failure, reason: 'need-content' } };
+  return { ok: true, value: new BaseFile(opened.value) };
 }
 
 function openExisting(path: string): Outcome<number> {

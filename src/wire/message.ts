@@ -67,13 +67,19 @@ const version = z.strictObject({
 
 const row = z.tuple([path, entry]);
 
+/** What one chunk may have the peer copy at most, so that nothing else waits long. Bytes. */
+export const maxCopyBytes = 1024 * 1024;
+
 const fromActive = z.discriminatedUnion('t', [
   z.strictObject({
     t: z.literal('hello'),
     purpose: z.enum(['replicate', 'inspect', 'request']),
     ...greeting,
   }),
-  /** Content in the body (`inline`), in chunks that follow (`stream`), or to be taken from the file there (`local`). */
+  /**
+   * Content in the body (`inline`), in chunks that follow (`stream`), in chunks some of which are taken from the file
+   * there (`delta`), or all to be taken from it (`local`).
+   */
   z.strictObject({
     t: z.literal('push'),
     id,
@@ -81,11 +87,17 @@ const fromActive = z.discriminatedUnion('t', [
     path,
     expect: entry,
     put: entry,
-    content: z.enum(['none', 'inline', 'stream', 'local']),
+    content: z.enum(['none', 'inline', 'stream', 'delta', 'local']),
     /** Pushes with the same number, `of` in all, are placed together or not at all. */
     set: z.strictObject({ id, of: z.int().min(2).max(1000) }).optional(),
   }),
-  z.strictObject({ t: z.literal('chunk'), id, last: z.boolean() }),
+  /** The content goes on with the body, then with what `copy` names of the file there. */
+  z.strictObject({
+    t: z.literal('chunk'),
+    id,
+    last: z.boolean(),
+    copy: z.strictObject({ from: z.int().nonnegative(), bytes: z.int().min(1).max(maxCopyBytes) }).optional(),
+  }),
   /** The file changed while it was sent: forget the push. */
   z.strictObject({ t: z.literal('abort'), id }),
   z.strictObject({ t: z.literal('manifest'), id, fresh: z.boolean(), mtime: z.boolean() }),
@@ -101,6 +113,8 @@ const fromActive = z.discriminatedUnion('t', [
   /** The content of a file as it is, or of a version of it. */
   z.strictObject({ t: z.literal('fetch'), id, path, version: z.string().max(64).optional() }),
   z.strictObject({ t: z.literal('versions'), id, path }),
+  /** The digests of the blocks of a file, see `blockRows`. */
+  z.strictObject({ t: z.literal('blocks'), id, path }),
   z.strictObject({ t: z.literal('ping'), id }),
   z.strictObject({ t: z.literal('request'), id, request: peerRequest }),
   /** How far behind the peer is, by what the active knows; sent when it changes and after each reconcile. */
@@ -151,6 +165,8 @@ const fromPassive = z.discriminatedUnion('t', [
     last: z.boolean(),
   }),
   z.strictObject({ t: z.literal('content'), id, found: z.boolean(), last: z.boolean() }),
+  /** Rows of digests in the body; none where there is no such file. */
+  z.strictObject({ t: z.literal('blocks'), id, last: z.boolean() }),
   z.strictObject({ t: z.literal('done'), id }),
   z.strictObject({ t: z.literal('pong'), id }),
   z.strictObject({ t: z.literal('versions'), id, rows: z.array(version) }),

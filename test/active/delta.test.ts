@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { delta, maxCopyBytes, type Piece } from '../../src/active/delta.ts';
+import { delta } from '../../src/active/delta.ts';
+import type { Piece } from '../../src/active/session.ts';
 import { blockBytes, blockRows, KnownBlocks, rowBytes } from '../../src/files/blocks.ts';
 import { maxBodyBytes } from '../../src/wire/frame.ts';
+import { maxCopyBytes } from '../../src/wire/message.ts';
 import { seeded } from '../world/tree.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bm-confsync-delta-'));
