@@ -1,20 +1,20 @@
-import { hash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { xxh64 } from './hash.ts';
 
 /**
  * Digests of the blocks of a file, so that the other node can tell which of them it has too. One row a block:
  *
- *     u32 LE   CRC-32, which can be rolled along a file
- *     16 bytes the first half of the SHA-256, which decides
+ *     u32 LE  CRC-32, which can be rolled along a file
+ *     u64 LE  XXH64, which is right but for one pair of blocks in 2^64
  *
- * The rest of the file that does not fill a block has no row.
+ * That is enough, since what is built of blocks is checked by its SHA-256 as a whole. The rest of the file that does
+ * not fill a block has no row.
  */
 
 /** Bytes of a block. Smaller ones find more, and cost more digests to tell of. */
 export const blockBytes = 64 * 1024;
-export const rowBytes = 20;
-const strongBytes = rowBytes - 4;
+export const rowBytes = 12;
 
 /** At most so many blocks are hashed before others get their turn. */
 const blocksPerPart = 256;
@@ -39,11 +39,7 @@ export function* blockRows(fd: number, size: number): Generator<Buffer> {
 
 function writeRow(rows: Buffer, at: number, block: Buffer): void {
   rows.writeUInt32LE(crc32(block), at);
-  strongOf(block).copy(rows, at + 4, 0, strongBytes);
-}
-
-function strongOf(block: Uint8Array): Buffer {
-  return hash('sha256', block, 'buffer');
+  rows.writeBigUInt64LE(xxh64(block), at + 4);
 }
 
 /** The blocks that a file of the other node has, by their digests. */
@@ -78,19 +74,18 @@ export class KnownBlocks {
   /** Whether a window is this very block. */
   isBlock(block: number, window: Uint8Array): boolean {
     if (block < 0 || block >= this.count) return false;
-    return this.#isRow(block, strongOf(window));
+    return this.#isRow(block, xxh64(window));
   }
 
   /** The block that a window with this CRC is, if any. */
   find(crc: number, window: Uint8Array): number | undefined {
     const candidates = this.#byCrc.get(crc);
     if (candidates === undefined) return undefined;
-    const strong = strongOf(window);
+    const strong = xxh64(window);
     return candidates.find((block) => this.#isRow(block, strong));
   }
 
-  #isRow(block: number, strong: Buffer): boolean {
-    const at = block * rowBytes + 4;
-    return strong.compare(this.#rows, at, at + strongBytes, 0, strongBytes) === 0;
+  #isRow(block: number, strong: bigint): boolean {
+    return this.#rows.readBigUInt64LE(block * rowBytes + 4) === strong;
   }
 }

@@ -33,9 +33,15 @@ export function sha256OfFile(
 
 let quick: XXHashAPI | undefined;
 
-/** Has to be awaited once before `fingerprint` is used: the hash is WebAssembly. */
+/** Has to be awaited once before `fingerprint` or `xxh64` is used: the hash is WebAssembly. */
 export async function initialiseHash(): Promise<void> {
   quick ??= await xxhash();
+}
+
+/** XXH64 of some bytes. It tells blocks apart, and proves nothing. */
+export function xxh64(bytes: Uint8Array): bigint {
+  if (quick === undefined) throw new Error('initialiseHash was not awaited');
+  return quick.h64Raw(bytes);
 }
 
 /** Text is hashed in pieces of this size, so that the memory of the WebAssembly never grows. Bytes. */

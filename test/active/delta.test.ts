@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { delta } from '../../src/active/delta.ts';
 import type { Piece } from '../../src/active/session.ts';
 import { blockBytes, blockRows, KnownBlocks, rowBytes } from '../../src/files/blocks.ts';
+import { initialiseHash } from '../../src/files/hash.ts';
 import { maxBodyBytes } from '../../src/wire/frame.ts';
 import { maxCopyBytes } from '../../src/wire/message.ts';
 import { seeded } from '../world/tree.ts';
@@ -47,6 +48,8 @@ function randomBytes(bytes: number, seed: number): Buffer {
   for (let at = 0; at < bytes; at += 1) made[at] = Math.floor(random() * 256);
   return made;
 }
+
+await initialiseHash();
 
 describe('a content in terms of what the peer has', () => {
   const base = randomBytes(20 * blockBytes + 777, 1);
