@@ -19,6 +19,8 @@ export async function promoteNode(
     readonly fenced: boolean;
     /** Promotes an active node too, with a new epoch: after a split brain. */
     readonly again?: boolean;
+    /** Takes no seat from a peer that is active: throws Failure `seat-taken` instead. */
+    readonly onlyIfFree?: boolean;
     /** Makes the daemon follow the new seat. Default: the one that runs on this node is told. */
     readonly follow?: () => Promise<unknown>;
   },
@@ -31,6 +33,8 @@ export async function promoteNode(
   }
   const peers = await Promise.all(node.config.peers.map((peer) => ask(node, peer)));
   try {
+    const holder = peers.find((peer) => peer.kind === 'reached' && peer.role === 'active');
+    if (holder !== undefined && options.onlyIfFree === true) throw seatTaken(node, holder.name);
     const promoted = await promote({
       node: node.config.node,
       seat: node.seat(),
@@ -45,6 +49,15 @@ export async function promoteNode(
   } finally {
     for (const peer of peers) if (peer.kind === 'reached') peer.close();
   }
+}
+
+function seatTaken(node: Node, holder: string): Failure {
+  return new Failure({
+    code: 'seat-taken',
+    exit: 'refused',
+    message: `expected the seat to be free, found that ${holder} is active`,
+    hint: `see to it that only one of ${node.config.node} and ${holder} has the floating address`,
+  });
 }
 
 async function ask(node: Node, peer: PeerConfig): Promise<AskedPeer> {

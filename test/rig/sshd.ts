@@ -12,10 +12,13 @@ export type SshdOptions = {
   readonly forcedCommand: string;
   /** Adds a second key that may run anything: rsync and lsyncd need it in benchmarks. */
   readonly unrestrictedKey?: boolean;
+  /** In a network namespace: the words that run a command there, and an address there. Default: loopback here. */
+  readonly place?: { readonly within: readonly string[]; readonly address: string };
 };
 
 /** A real OpenSSH server on loopback, with keys of its own in a temporary folder. */
 export type Sshd = AsyncDisposable & {
+  readonly address: string;
   readonly port: number;
   /** `ssh-ed25519 AAAA…`, to be pinned. */
   readonly hostKey: string;
@@ -55,16 +58,17 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
 
   const configure = (port: number): void =>
     writeFileSync(join(folder, 'sshd_config'), sshdConfig({ folder, port, hostKeyFile, user, options }));
-  let listener = await listenOnFreePort(folder, configure);
+  const { within, address } = options.place ?? { within: [], address: '127.0.0.1' };
+  let listener = await listenOnFreePort({ folder, within, address }, configure);
   const { port } = listener;
   const hostKey = publicKey(hostKeyFile).split(' ').slice(0, 2).join(' ');
   const knownHostsFile = join(folder, 'known_hosts');
-  writeFileSync(knownHostsFile, `[127.0.0.1]:${port} ${hostKey}\n`);
+  writeFileSync(knownHostsFile, `[${address}]:${port} ${hostKey}\n`);
 
   let past = '';
   const sessions = (): { sshd: Process[]; commands: Process[] } => {
     // What sshd started carries the port in its environment, also when its parent is gone.
-    const commands = processesWith('SSH_CONNECTION', ` 127.0.0.1 ${port}`);
+    const commands = processesWith('SSH_CONNECTION', ` ${address} ${port}`);
     const known = new Set(commands.map(({ pid }) => pid));
     const below = descendantsOf(listener.child.pid ?? -1).filter(({ pid }) => !known.has(pid));
     return { sshd: below, commands };
@@ -79,6 +83,7 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
     rmSync(folder, { recursive: true, force: true });
   };
   return {
+    address,
     port,
     hostKey,
     user,
@@ -97,7 +102,7 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
     pause,
     restart: async () => {
       await pause();
-      listener = await listen(folder, port);
+      listener = await listen({ folder, within, address }, port);
     },
     stop,
     [Symbol.asyncDispose]: stop,
@@ -127,7 +132,7 @@ function sshdConfig(about: {
 }): string {
   return [
     `Port ${about.port}`,
-    'ListenAddress 127.0.0.1',
+    `ListenAddress ${about.options.place?.address ?? '127.0.0.1'}`,
     `HostKey ${about.hostKeyFile}`,
     `PidFile ${join(about.folder, 'sshd.pid')}`,
     `AuthorizedKeysFile ${join(about.folder, 'authorized_keys')}`,
@@ -153,15 +158,16 @@ function isLocked(user: string): boolean {
   return line?.split(':')[1]?.startsWith('!') ?? false;
 }
 
+type Where = { readonly folder: string; readonly within: readonly string[]; readonly address: string };
 type Listener = { readonly child: ChildProcess; readonly port: number; log(): string };
 
 /** Between finding a free port and listening on it somebody else may take it: then another one. */
-async function listenOnFreePort(folder: string, configure: (port: number) => void): Promise<Listener> {
+async function listenOnFreePort(where: Where, configure: (port: number) => void): Promise<Listener> {
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     configure(port);
     try {
-      return await listen(folder, port);
+      return await listen(where, port);
     } catch (error) {
       if (attempt === 5 || !String(error).includes('Address already in use')) throw error;
     }
@@ -179,16 +185,15 @@ async function freePort(): Promise<number> {
 }
 
 /** Resolves when sshd says that it listens. Throws with what it said when it ends before. */
-async function listen(folder: string, port: number): Promise<Listener> {
+async function listen({ folder, within, address }: Where, port: number): Promise<Listener> {
   // sshd has to be started by its absolute path: it runs itself again for each session.
-  const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const words = [...within, '/usr/sbin/sshd', '-D', '-e', '-f', join(folder, 'sshd_config')];
+  const child = spawn(words[0] ?? '', words.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
   let text = '';
   await new Promise<void>((resolve, reject) => {
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;
-      if (text.includes(`Server listening on 127.0.0.1 port ${port}`)) resolve();
+      if (text.includes(`Server listening on ${address} port ${port}`)) resolve();
     });
     child.once('error', reject);
     child.once('close', (code) => reject(new Error(`sshd ended with ${code} before it listened: ${text}`)));

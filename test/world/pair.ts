@@ -42,7 +42,12 @@ export type PairOptions = {
   readonly watchlist?: Readonly<Record<string, unknown>>;
   /** Around the command that sshd runs, for instance a limit. */
   readonly wrapReceive?: (command: string) => string;
+  /** Where each node lives, when not on this machine's own network: see test/world/namespaces.ts. */
+  readonly places?: Readonly<Partial<Record<NodeName, Place>>>;
 };
+
+/** The words that run a command on the network of a node, and its address there. */
+export type Place = { readonly within: readonly string[]; readonly address: string };
 
 const families: readonly string[] = ['watchlist', 'ha', 'conflicts'];
 
@@ -53,8 +58,14 @@ export class Pair {
   readonly sshd: Sshd;
   readonly #sshds: ReadonlyMap<NodeName, Sshd>;
   readonly #running = new Set<Running>();
+  readonly #places: NonNullable<PairOptions['places']>;
 
-  private constructor(folder: string, sshds: ReadonlyMap<NodeName, Sshd>) {
+  private constructor(
+    folder: string,
+    sshds: ReadonlyMap<NodeName, Sshd>,
+    places: NonNullable<PairOptions['places']>,
+  ) {
+    this.#places = places;
     this.folder = folder;
     this.#sshds = sshds;
     const sshd = sshds.get('passive');
@@ -71,9 +82,11 @@ export class Pair {
     const sshds = new Map<NodeName, Sshd>();
     for (const node of reached) {
       const receive = `${process.execPath} ${mainFile} receive --config ${config(node)}`;
-      sshds.set(node, await startSshd({ forcedCommand: options.wrapReceive?.(receive) ?? receive }));
+      const forcedCommand = options.wrapReceive?.(receive) ?? receive;
+      const place = options.places?.[node];
+      sshds.set(node, await startSshd({ forcedCommand, ...(place === undefined ? {} : { place }) }));
     }
-    const pair = new Pair(folder, sshds);
+    const pair = new Pair(folder, sshds, options.places ?? {});
     const watchlist = join(folder, 'watchlist.yml');
     writeFileSync(
       watchlist,
@@ -105,8 +118,8 @@ export class Pair {
   #peersOf(node: NodeName): unknown[] {
     return [...this.#sshds].flatMap(([name, sshd]) => {
       if (name === node) return [];
-      const { port, user, identityFile, hostKey } = sshd;
-      return [{ name: hostNames[name], host: '127.0.0.1', port, user, identityFile, hostKey }];
+      const { address, port, user, identityFile, hostKey } = sshd;
+      return [{ name: hostNames[name], host: address, port, user, identityFile, hostKey }];
     });
   }
 
@@ -150,10 +163,11 @@ export class Pair {
       families.includes(command) && second !== undefined && !second.startsWith('-')
         ? [command, second, '--config', this.config(node), ...others]
         : [command, '--config', this.config(node), ...rest];
+    const [program = '', ...first] = [...(this.#places[node]?.within ?? []), process.execPath];
     return new Promise((resolve) => {
       execFile(
-        process.execPath,
-        [mainFile, ...words],
+        program,
+        [...first, mainFile, ...words],
         { maxBuffer: 256 * 1024 * 1024 },
         (error, stdout, stderr) => {
           resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
@@ -171,6 +185,7 @@ export class Pair {
   /** Starts the daemon of a node. */
   spawnDaemon(node: NodeName, environment: NodeJS.ProcessEnv = {}, wrapper: readonly string[] = []): Running {
     const [program = process.execPath, ...words] = [
+      ...(this.#places[node]?.within ?? []),
       ...wrapper,
       process.execPath,
       mainFile,

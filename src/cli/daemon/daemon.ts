@@ -15,7 +15,7 @@ import { ActiveSide } from './active-side.ts';
 import { PassiveSide } from './passive-side.ts';
 
 /** Between two attempts to follow the floating address when a promotion was refused, milliseconds. */
-const followAgainMs = 10_000;
+const followAgainMs = 5000;
 const pruneMs = 3_600_000;
 const dayMs = 86_400_000;
 
@@ -39,6 +39,8 @@ export class Daemon {
   #pruning: NodeJS.Timeout | undefined;
   #address: Disposable | undefined;
   #followingAddress: NodeJS.Timeout | undefined;
+  /** Whether the floating address is on this node; undefined before that has settled. */
+  #addressHere: boolean | undefined;
   #suspended: string | undefined;
   #watchProblem: WatchProblem | undefined;
   #stopped = false;
@@ -159,6 +161,7 @@ export class Daemon {
       this.#passive.start();
     }
     this.#followSwitch();
+    this.#takeBackLater();
     for (const listener of this.#listeners) listener.onChanged();
   }
 
@@ -244,22 +247,37 @@ export class Daemon {
     this.#address = followAddress({
       address: role.address,
       holdMs: role.holdMs,
-      onSettled: (present) => void this.#seatFollows(present, role.fenced),
+      onSettled: (present) => {
+        this.#addressHere = present;
+        void this.#seatFollows({ fenced: role.fenced, onlyIfFree: false });
+      },
     });
   }
 
-  async #seatFollows(present: boolean, fenced: boolean): Promise<void> {
+  async #seatFollows(how: { readonly fenced: boolean; readonly onlyIfFree: boolean }): Promise<void> {
     clearTimeout(this.#followingAddress);
-    const { role } = this.#node.seat();
-    if (this.#stopped || present === (role === 'active')) return;
+    const present = this.#addressHere;
+    if (this.#stopped || present === (this.#node.seat().role === 'active')) return;
     try {
-      if (present) await promoteNode(this.#node, { fenced, follow: () => this.follow() });
+      if (present === true) await promoteNode(this.#node, { ...how, follow: () => this.follow() });
       else await this.demote(undefined);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       this.#node.log({ kind: 'seat-refused', detail: error.message });
-      this.#followingAddress = setTimeout(() => void this.#seatFollows(present, fenced), followAgainMs);
-      this.#followingAddress.unref();
+      this.#seatFollowsLater(how);
     }
+  }
+
+  #seatFollowsLater(how: { readonly fenced: boolean; readonly onlyIfFree: boolean }): void {
+    clearTimeout(this.#followingAddress);
+    this.#followingAddress = setTimeout(() => void this.#seatFollows(how), followAgainMs);
+    this.#followingAddress.unref();
+  }
+
+  /** The seat went to another node although the address is here: it comes back as soon as nobody has it. */
+  #takeBackLater(): void {
+    const { role } = this.#node.config;
+    if (role.source === 'vip' && this.#addressHere === true && this.#node.seat().role === 'passive')
+      this.#seatFollowsLater({ fenced: role.fenced, onlyIfFree: true });
   }
 }
