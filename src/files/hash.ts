@@ -11,18 +11,20 @@ const emptyDigest = hash('sha256', '', 'hex');
 /**
  * SHA-256 (hexadecimal) and size in bytes of what a descriptor holds, from its beginning, at most `maxBytes`
  * (default: all). With the size that is expected as `maxBytes`, a file that grows for ever is not read for ever;
- * whether it grew is for the caller to see. `bytes`: all of it where one read sufficed, good until the next call. Throws
- * system errors.
+ * whether it grew is for the caller to see. `onWhole` is given all of it where one read sufficed; the bytes are good until
+ * it returns. Throws system errors.
  */
 export function sha256OfFile(
   fd: number,
   maxBytes = Number.POSITIVE_INFINITY,
-): { readonly digest: string; readonly size: number; readonly bytes?: Uint8Array } {
+  onWhole?: (bytes: Uint8Array) => void,
+): { readonly digest: string; readonly size: number } {
   if (maxBytes === 0) return { digest: emptyDigest, size: 0 };
   const first = readSync(fd, chunk, 0, Math.min(chunkBytes, maxBytes), 0);
   if (first === maxBytes) {
     const bytes = chunk.subarray(0, first);
-    return { digest: hash('sha256', bytes, 'hex'), size: first, bytes };
+    onWhole?.(bytes);
+    return { digest: hash('sha256', bytes, 'hex'), size: first };
   }
 
   // It is longer, or the read was short: only a read of nothing is the end.

@@ -132,7 +132,10 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
     const written = isOpenForWriting(fd);
     if (options.checkWriters && written === true) return { kind: 'unstable' };
     if (stampOf(fstatSync(fd, { bigint: true })) !== stamp) return { kind: 'unstable' };
-    const { digest, size, bytes } = sha256OfFile(fd, Number(before.size));
+    let bytes: Uint8Array | undefined;
+    const { digest, size } = sha256OfFile(fd, Number(before.size), (whole) => {
+      bytes = whole;
+    });
     const entry: Entry = {
       kind: 'file',
       digest,
