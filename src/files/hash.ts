@@ -11,8 +11,8 @@ const emptyDigest = hash('sha256', '', 'hex');
 /**
  * SHA-256 (hexadecimal) and size in bytes of what a descriptor holds, from its beginning, at most `maxBytes`
  * (default: all). With the size that is expected as `maxBytes`, a file that grows for ever is not read for ever;
- * whether it grew is for the caller to see. `onWhole` is given all of it where one read sufficed; the bytes are good until
- * it returns. Throws system errors.
+ * whether it grew is for the caller to see. `onWhole` is given all of it where one read sufficed, good until the next
+ * call. Throws system errors.
  */
 export function sha256OfFile(
   fd: number,
