@@ -5,6 +5,7 @@ import { ancestorsOf, isBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
+import { agreedBelow } from './agreement.ts';
 import type { Peer } from './peer.ts';
 import type { Tree } from './tree.ts';
 
@@ -182,7 +183,7 @@ export class Engine {
       const due = this.#dirty.takeDue(now, looksPerTurn);
       if (due.length === 0) break;
       looks += due.length;
-      this.#options.tree.look(due, (path, seen) => {
+      this.#options.tree.lookToSend(due, (path, seen) => {
         const since = this.#dirty.sinceOf(path) ?? now;
         const what = this.#sort(path, seen, now);
         if (what === 'present') present.set(path, since);
@@ -248,10 +249,9 @@ export class Engine {
 
   /** What was below a directory that is none any more is gone with it. */
   #hintBelow(path: ReplicaPath, now: number): void {
-    for (const peer of this.#peers) {
-      for (const below of peer.replicator.ledger.below(path)) {
-        if (isBelow(below, path) && !this.#dirty.has(below)) this.#dirty.hint(below, 'rename', now);
-      }
+    for (const { replicator } of this.#peers) {
+      for (const below of agreedBelow(replicator.ledger, path))
+        if (!this.#dirty.has(below)) this.#dirty.hint(below, 'rename', now);
     }
   }
 

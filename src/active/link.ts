@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { Failure } from '../core/failure.ts';
@@ -49,8 +50,9 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     );
   });
   connected.catch(() => client.destroy());
+  const socket = gatherWrites(connect({ host: options.host, port: options.port, noDelay: true }));
   client.connect(
-    settings(options, (failure) => {
+    settings(options, socket, (failure) => {
       problem = failure;
     }),
   );
@@ -60,7 +62,6 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     await connected;
-    client.setNoDelay(true);
     return await openChannel(client, options);
   } catch (error) {
     client.destroy();
@@ -70,11 +71,37 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   }
 }
 
-function settings(options: LinkOptions, onProblem: (failure: Failure) => void): ConnectConfig {
+type Written = (error?: Error | null) => void;
+
+/**
+ * ssh2 writes each packet in three parts, each of which would be a system call and wake the other side. What is
+ * written in one turn of the event loop leaves together. To be called after `connect`, which sets `write` itself.
+ */
+function gatherWrites(socket: Socket): Socket {
+  const write = socket.write.bind(socket);
+  let gathering = false;
+  socket.write = (
+    chunk: string | Uint8Array,
+    encoding?: BufferEncoding | Written,
+    done?: Written,
+  ): boolean => {
+    if (!gathering) {
+      gathering = true;
+      socket.cork();
+      process.nextTick(() => {
+        gathering = false;
+        socket.uncork();
+      });
+    }
+    return typeof encoding === 'string' ? write(chunk, encoding, done) : write(chunk, encoding);
+  };
+  return socket;
+}
+
+function settings(options: LinkOptions, sock: Socket, onProblem: (failure: Failure) => void): ConnectConfig {
   const [type = '', pinned = ''] = options.hostKey.trim().split(/\s+/);
   return {
-    host: options.host,
-    port: options.port,
+    sock,
     username: options.user,
     privateKey: options.privateKey,
     readyTimeout: options.stepDeadlineMs ?? 20_000,

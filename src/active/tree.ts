@@ -8,6 +8,7 @@ import type { EntryCache, Observation } from '../files/observation.ts';
 import { observe, timeText } from '../files/observe.ts';
 import { scan } from '../files/scan.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
+import { RecentLooks } from './recent-looks.ts';
 import { type Content, ContentChanged } from './session.ts';
 
 export type TreeOptions = {
@@ -27,11 +28,17 @@ export type TreeOptions = {
 /** Long enough for the look that comes within a second and the push after it, milliseconds. */
 const toleranceMs = 3000;
 
+/** Directories that are held open at once. */
+const mostDirectories = 64;
+
 /** The replicated tree of this node, to be looked at. Never changes it. */
 export class Tree {
   readonly #options: TreeOptions;
   /** Files that some process never closes, and until when that is put up with. */
   readonly #tolerated = new Map<ReplicaPath, number>();
+  readonly #recent = new RecentLooks();
+  /** Open until the next turn of the event loop: files that are looked at and sent together lie together. */
+  #directories: Directories | undefined;
 
   constructor(options: TreeOptions) {
     this.#options = options;
@@ -43,19 +50,56 @@ export class Tree {
 
   /** Looks at paths one by one while it keeps their directories open. */
   look(paths: Iterable<ReplicaPath>, onSeen: (path: ReplicaPath, observation: Observation) => void): void {
-    using directories = new Directories(this.#options.root);
+    const directories = this.#openDirectories();
     for (const path of paths) onSeen(path, this.#observe(directories, path));
   }
 
-  observe(path: ReplicaPath): Observation {
-    using directories = new Directories(this.#options.root);
-    return this.#observe(directories, path);
+  #openDirectories(): Directories {
+    if (this.#directories !== undefined) return this.#directories;
+    const opened = new Directories(this.#options.root, { maxOpen: mostDirectories });
+    this.#directories = opened;
+    setImmediate(() => {
+      this.#directories = undefined;
+      opened.close();
+    });
+    return opened;
   }
 
-  #observe(directories: Directories, path: ReplicaPath): Observation {
+  /** As `look`, and what was seen is good for what follows in the same turn of the event loop. */
+  lookToSend(
+    paths: Iterable<ReplicaPath>,
+    onSeen: (path: ReplicaPath, observation: Observation) => void,
+  ): void {
+    const directories = this.#openDirectories();
+    for (const path of paths) onSeen(path, this.#observeToSend(directories, path));
+  }
+
+  /** What is at the path, as it was seen in this turn of the event loop or as it is now. */
+  observe(path: ReplicaPath): Observation {
+    const recent = this.#recent.get(path);
+    if (recent !== undefined) return recent.seen;
+    const directories = this.#openDirectories();
+    return this.#observeToSend(directories, path);
+  }
+
+  #observeToSend(directories: Directories, path: ReplicaPath): Observation {
+    let content: Buffer | undefined;
+    const seen = this.#observe(directories, path, (bytes) => {
+      content = this.#recent.copyOf(bytes);
+    });
+    if (seen.kind === 'entry' && seen.entry.kind !== 'absent') this.#recent.add(path, { seen, content });
+    return seen;
+  }
+
+  #observe(
+    directories: Directories,
+    path: ReplicaPath,
+    onContent?: (bytes: Uint8Array) => void,
+  ): Observation {
     const { cache, maxFileSizeBytes } = this.#options;
     const checkWriters = !this.#isTolerated(path);
-    return observe({ directories, path, cache, maxFileSizeBytes, checkWriters });
+    const look = { directories, path, cache, maxFileSizeBytes, checkWriters };
+    return observe(onContent === undefined ? look : { ...look, onContent });
   }
 
   /** For a moment a file counts as stable although a process keeps it open for writing, if it rests while it is read. */
@@ -101,6 +145,8 @@ export class Tree {
     if (put.kind !== 'file') return { kind: 'none' };
     if (sameContent(expect, put)) return { kind: 'local' };
     if (put.size > maxBodyBytes) return { kind: 'stream', chunks: () => this.#chunks(path, put) };
+    const read = this.#recent.contentOf(path, put);
+    if (read !== undefined) return { kind: 'inline', bytes: read };
     const bytes = [...this.#chunksOrNothing(path, put)];
     return bytes.length === 0 && put.size > 0 ? undefined : { kind: 'inline', bytes: Buffer.concat(bytes) };
   }
@@ -143,7 +189,7 @@ export class Tree {
   }
 
   #open(path: ReplicaPath): number {
-    using directories = new Directories(this.#options.root);
+    const directories = this.#openDirectories();
     const parent = directories.parentOf(path);
     if (!parent.ok) throw new ContentChanged(path);
     try {

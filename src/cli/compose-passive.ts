@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
 import { sameEntry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
@@ -59,18 +59,19 @@ export function composePassive(node: Node, placing: PlacingRight, hooks: Passive
     onActive: hooks.onActive ?? ignored,
     onNewerEpoch: hooks.onNewerEpoch ?? ignored,
     onSplitBrain: hooks.onSplitBrain ?? ignored,
-    settleVersions: () => versions.settle(() => syncFolder(config.state)),
+    settleVersions: (synced) => versions.settle(() => syncFolder(config.state, synced)),
+    onQuiet: () => node.database.checkpoint(),
     sweep: () => sweepLeftovers(node),
     placing,
     log,
   };
 }
 
-/** Writes the whole file system that holds a folder to its disk. */
-function syncFolder(folder: string): void {
+/** Writes the whole file system that holds a folder to its disk, unless its device is one of these. */
+function syncFolder(folder: string, synced: ReadonlySet<number>): void {
   const fd = openSync(folder, 'r');
   try {
-    syncFileSystem(fd);
+    if (!synced.has(fstatSync(fd).dev)) syncFileSystem(fd);
   } finally {
     closeSync(fd);
   }

@@ -11,15 +11,21 @@ const emptyDigest = hash('sha256', '', 'hex');
 /**
  * SHA-256 (hexadecimal) and size in bytes of what a descriptor holds, from its beginning, at most `maxBytes`
  * (default: all). With the size that is expected as `maxBytes`, a file that grows for ever is not read for ever;
- * whether it grew is for the caller to see. Throws system errors.
+ * whether it grew is for the caller to see. `onWhole` is given all of it where one read sufficed, good until the next
+ * call. Throws system errors.
  */
 export function sha256OfFile(
   fd: number,
   maxBytes = Number.POSITIVE_INFINITY,
+  onWhole?: (bytes: Uint8Array) => void,
 ): { readonly digest: string; readonly size: number } {
   if (maxBytes === 0) return { digest: emptyDigest, size: 0 };
   const first = readSync(fd, chunk, 0, Math.min(chunkBytes, maxBytes), 0);
-  if (first === maxBytes) return { digest: hash('sha256', chunk.subarray(0, first), 'hex'), size: first };
+  if (first === maxBytes) {
+    const bytes = chunk.subarray(0, first);
+    onWhole?.(bytes);
+    return { digest: hash('sha256', bytes, 'hex'), size: first };
+  }
 
   // It is longer, or the read was short: only a read of nothing is the end.
   const state = createHash('sha256').update(chunk.subarray(0, first));

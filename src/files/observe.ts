@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { absent, type Entry, type Ownership, type Xattrs } from '../core/entry.ts';
 import { nameOf, type ReplicaPath } from '../core/path.ts';
-import type { Directories } from './confined.ts';
+import type { Directories, OpenParent } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
 import { sha256OfFile } from './hash.ts';
 import { isOpenForWriting } from './native.ts';
@@ -25,6 +25,8 @@ export type LookOptions = {
   readonly checkWriters: boolean;
   /** Milliseconds since 1970. Default: the clock. */
   readonly now?: () => number;
+  /** Given the content of a file that was read in one go and proven stable. The bytes are good until it returns. */
+  readonly onContent?: (bytes: Uint8Array) => void;
 };
 
 /**
@@ -48,7 +50,11 @@ export function observe(
   options: LookOptions & { readonly directories: Directories; readonly path: ReplicaPath },
 ): Observation {
   const { directories, path } = options;
-  const parent = directories.parentOf(path);
+  return observeIn(directories.parentOf(path), path, options);
+}
+
+/** As observe, for a path whose parent was just opened, or was not. */
+export function observeIn(parent: OpenParent, path: ReplicaPath, options: LookOptions): Observation {
   if (!parent.ok) {
     if (parent.reason === 'parent-missing' || parent.reason === 'not-confined')
       return { kind: 'entry', entry: absent, stamp: '' };
@@ -126,7 +132,10 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
     const written = isOpenForWriting(fd);
     if (options.checkWriters && written === true) return { kind: 'unstable' };
     if (stampOf(fstatSync(fd, { bigint: true })) !== stamp) return { kind: 'unstable' };
-    const { digest, size } = sha256OfFile(fd, Number(before.size));
+    let bytes: Uint8Array | undefined;
+    const { digest, size } = sha256OfFile(fd, Number(before.size), (whole) => {
+      bytes = whole;
+    });
     const entry: Entry = {
       kind: 'file',
       digest,
@@ -140,6 +149,7 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
     const racy = [before.ctimeNs, before.mtimeNs].some((time) => now - Number(time / 1_000_000n) <= racyMs);
     // A writer may hold a mapping, through which bytes change long before the times do.
     if (!racy && written !== true) options.cache?.set(path, stamp, entry);
+    if (bytes !== undefined) options.onContent?.(bytes);
     return { kind: 'entry', entry, stamp };
   } finally {
     closeSync(fd);

@@ -53,6 +53,7 @@ export class Applier {
   #complete: PushSet[] = [];
   #stagedBytes = 0;
   #journaled: string[] = [];
+  #syncedDevices: ReadonlySet<number> = new Set();
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -145,6 +146,14 @@ export class Applier {
     }
   }
 
+  /**
+   * Devices of file systems that the last `commit` wrote to their disks after everything it changed, the versions that
+   * it kept among it.
+   */
+  get syncedDevices(): ReadonlySet<number> {
+    return this.#syncedDevices;
+  }
+
   /** Makes the batch durable and visible. `halted` refuses all that is not yet in place. */
   commit(halted: AckResult | undefined): Applied[] {
     const batch = this.#batch;
@@ -152,13 +161,17 @@ export class Applier {
     this.#batch = [];
     this.#complete = [];
     this.#stagedBytes = 0;
+    this.#syncedDevices = new Set();
     if (halted === undefined) this.#prepare([batch, ...sets.map((set) => set.operations)]);
     const results = inOrder(batch).map((operation) => ({
       push: operation.push,
       result: this.#place(operation, halted),
     }));
     if (results.some(({ result }) => result.kind === 'applied')) this.#syncNames(batch);
-    for (const set of sets) results.push(...this.#placeSet(set, halted));
+    for (const set of sets) {
+      this.#syncedDevices = new Set();
+      results.push(...this.#placeSet(set, halted));
+    }
     for (const operation of batch) if (operation.kind === 'staged') operation.directories.close();
     this.#directories.close();
     return results;
@@ -216,7 +229,7 @@ export class Applier {
     const opened = [...parents]
       .map((path) => this.#directories.open(path))
       .filter((directory) => directory.ok);
-    syncDirectories(opened.map((directory) => directory.fd));
+    this.#syncedDevices = syncDirectories(opened.map((directory) => directory.fd));
   }
 
   #place(operation: Operation, halted: AckResult | undefined): AckResult {

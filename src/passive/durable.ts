@@ -7,18 +7,24 @@ const few = 4;
 
 /** Makes the content of files durable, given with descriptors of their directories. Throws system errors. */
 export function syncFiles(files: readonly { readonly path: string; readonly parentFd: number }[]): void {
-  if (files.length > few) return syncFileSystems(files.map(({ parentFd }) => parentFd));
+  if (files.length > few) {
+    syncFileSystems(files.map(({ parentFd }) => parentFd));
+    return;
+  }
   for (const { path } of files) syncFile(path);
 }
 
-/** Makes the names in open directories durable. Throws system errors. */
-export function syncDirectories(fds: readonly number[]): void {
+/** Makes the names in open directories durable. Answers the devices that were written as a whole. Throws system errors. */
+export function syncDirectories(fds: readonly number[]): ReadonlySet<number> {
   if (fds.length > few) return syncFileSystems(fds);
   for (const fd of fds) fsyncSync(fd);
+  return new Set();
 }
 
-function syncFileSystems(fds: readonly number[]): void {
-  for (const fd of oneOfEachDevice(fds)) syncFileSystem(fd);
+function syncFileSystems(fds: readonly number[]): ReadonlySet<number> {
+  const byDevice = oneOfEachDevice(fds);
+  for (const fd of byDevice.values()) syncFileSystem(fd);
+  return new Set(byDevice.keys());
 }
 
 /** A file that somebody removed meanwhile needs nothing; placing it will find that out. */
@@ -38,8 +44,8 @@ function openExisting(path: string): number | undefined {
   }
 }
 
-function oneOfEachDevice(fds: readonly number[]): number[] {
+function oneOfEachDevice(fds: readonly number[]): ReadonlyMap<number, number> {
   const byDevice = new Map<number, number>();
-  for (const fd of fds) byDevice.set(fstatSync(fd).dev, fd);
-  return [...byDevice.values()];
+  for (const fd of new Set(fds)) byDevice.set(fstatSync(fd).dev, fd);
+  return byDevice;
 }

@@ -41,6 +41,11 @@ const looksPerTurn = 200;
 /** A path whose ledger moved while it was looked at is looked at again so often before it waits for its turn. */
 const looksAtOnce = 5;
 const lookAgainMs = 100;
+/**
+ * How long a path rests before it is judged. Nearly all that happens here is a receiver's doing: when it has placed and
+ * remembered a batch, one look is enough, and until then it has the processors for itself. Milliseconds.
+ */
+const restMs = 30;
 
 /**
  * Notices edits on the passive node: what its disk holds and no active put there. Changes nothing on disk;
@@ -50,7 +55,7 @@ export class Edits {
   readonly #options: EditsOptions;
   readonly #dirty: DirtyPaths;
   #timer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
+  #dueAt = 0;
   #walks: Promise<void> = Promise.resolve();
   #stopped = false;
 
@@ -88,7 +93,6 @@ export class Edits {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    clearImmediate(this.#turn);
     await this.#walks;
   }
 
@@ -111,25 +115,30 @@ export class Edits {
   #hintPath(path: ReplicaPath, change: 'rename' | 'write'): void {
     if (this.#stopped || !this.#options.includes(path)) return;
     this.#dirty.hint(path, change, this.#options.now());
-    this.#planLooks();
+    this.#planLooks(restMs);
   }
 
-  #planLooks(): void {
+  /** `leastMs`: how soon the next looks may come. */
+  #planLooks(leastMs: number): void {
     const at = this.#dirty.nextAt();
+    if (at === undefined || this.#stopped) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      return;
+    }
+    const due = Math.max(at, this.#options.now() + leastMs);
+    if (this.#timer !== undefined && this.#dueAt <= due) return;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (at === undefined || this.#stopped) return;
-    const wait = at - this.#options.now();
-    if (wait <= 0) this.#turn ??= setImmediate(() => this.#lookNow());
-    else this.#timer = setTimeout(() => this.#lookNow(), wait);
+    this.#dueAt = due;
+    this.#timer = setTimeout(() => this.#lookNow(), due - this.#options.now());
   }
 
   #lookNow(): void {
-    this.#turn = undefined;
+    this.#timer = undefined;
     const now = this.#options.now();
     const due = this.#dirty.takeDue(now, looksPerTurn);
     this.#options.look(due, (path, seen) => this.#judge(path, seen, now));
-    this.#planLooks();
+    this.#planLooks(0);
   }
 
   #judge(path: ReplicaPath, first: Observation, now: number): void {
@@ -140,6 +149,9 @@ export class Edits {
       if (seen.kind !== 'entry') return this.#dirty.settled(path);
       agreed.refresh();
       const before = agreed.get(path);
+      // By far the most: it is what was agreed, and there is nothing to clear either.
+      if (before !== undefined && sameEntry(seen.entry, before) && known(path) === undefined)
+        return this.#settle(path, seen.entry, now);
       const intended = agreed.intended(path);
       // The disk is read between two readings of the ledger: a receiver may place the path at this very moment.
       look([path], (_, again) => {
@@ -149,11 +161,15 @@ export class Edits {
       if (seen.kind !== 'entry' || !sameOrBoth(before, agreed.get(path))) continue;
       if (intended !== undefined && sameEntry(seen.entry, intended)) return this.#dirty.settled(path);
       if (seen.entry.kind === 'absent' && before !== undefined && !this.#dirty.gone(path, now)) return;
-      this.#dirty.settled(path);
-      if (seen.entry.kind !== 'directory') this.#hintBelow(path, now);
+      this.#settle(path, seen.entry, now);
       return this.#conclude(path, seen.entry, before, known(path));
     }
     this.#dirty.retry(path, now, lookAgainMs);
+  }
+
+  #settle(path: ReplicaPath, entry: Entry, now: number): void {
+    this.#dirty.settled(path);
+    if (entry.kind !== 'directory') this.#hintBelow(path, now);
   }
 
   #conclude(

@@ -94,8 +94,10 @@ export type PassiveNode = {
     epoch: number;
     peer: string;
   }): void;
-  /** Makes the versions kept since the last call survive a power cut; `syncFileSystem` is quicker for many. */
-  settleVersions(): void;
+  /** Makes the versions kept since the last call survive a power cut. `synced`: devices that hold all of it already. */
+  settleVersions(synced: ReadonlySet<number>): void;
+  /** Told when a batch is answered and no other came for a moment: what can wait until nobody waits is done then. */
+  onQuiet(): void;
   /** The kept versions of a path, newest first. */
   versions(path: ReplicaPath): readonly RemoteVersion[];
   /** A descriptor at the beginning of the content of a version, to be closed; undefined where there is none. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { PathFailure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { admitSender } from '../core/seat.ts';
@@ -9,6 +8,7 @@ import { commandText } from './command.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { type HookPlan, HookRunner, planHooks } from './hooks.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
+import { nonces } from './nonces.ts';
 import type { Receiving, StagedOperation } from './operation.ts';
 import { shortened } from './operation.ts';
 import { validate, validatorsOf } from './validate.ts';
@@ -32,7 +32,10 @@ export type ReceiverOptions = {
 };
 
 /** A batch is committed when this much waits, or as soon as nothing more arrives. */
-const batchLimits = { operations: 256, bytes: 16 * 1024 * 1024 };
+const batchLimits = { operations: 1024, bytes: 16 * 1024 * 1024 };
+
+/** How long no batch came for the line to count as quiet, milliseconds. */
+const quietMs = 50;
 
 /** Programs that were told to be missing. */
 const missing = new Set<string>();
@@ -45,8 +48,11 @@ export class Receiver {
   readonly #receiving = new Map<number, Receiving>();
   readonly #closed = new AbortController();
   #validating: Promise<void> | undefined;
+  #quiet: NodeJS.Timeout | undefined;
   #commitPlanned = false;
   #arrived = 0;
+  /** Why nothing of this arrival may be placed, asked once for all of its pushes; each batch asks again. */
+  #haltedOnArrival: { readonly epoch: number; readonly halted: AckResult | undefined } | undefined;
   #lastId = -1;
 
   constructor(options: ReceiverOptions) {
@@ -70,7 +76,7 @@ export class Receiver {
       },
       onNotKept: (path, failure) => this.#onNotKept(path, failure),
       groups: { journal: node.journal, peer, epoch },
-      nonce: () => randomBytes(6).toString('hex'),
+      nonce: nonces(),
       ...(node.renames === undefined ? {} : { renames: node.renames }),
     });
   }
@@ -92,6 +98,7 @@ export class Receiver {
   /** Everything that arrived together was handed in. */
   arrived(): void {
     this.#arrived += 1;
+    this.#haltedOnArrival = undefined;
     const { operations, bytes } = this.#applier.waiting;
     if (operations >= batchLimits.operations || bytes >= batchLimits.bytes) this.#commit();
     else if (operations > 0) this.#planCommit();
@@ -103,6 +110,7 @@ export class Receiver {
    */
   async close(): Promise<void> {
     this.#closed.abort();
+    clearTimeout(this.#quiet);
     await this.#validating;
     for (const operation of this.#receiving.values()) this.#applier.abort(operation);
     this.#receiving.clear();
@@ -120,7 +128,9 @@ export class Receiver {
     if (push.id <= this.#lastId)
       return this.#options.onViolation(`the push ${push.id} came after ${this.#lastId}`);
     this.#lastId = push.id;
-    const halted = this.halted(push.epoch);
+    if (this.#haltedOnArrival?.epoch !== push.epoch)
+      this.#haltedOnArrival = { epoch: push.epoch, halted: this.halted(push.epoch) };
+    const { halted } = this.#haltedOnArrival;
     // A member of a set has to be counted all the same, or the others would wait for it.
     if (halted !== undefined && push.set === undefined)
       return this.#options.send({ t: 'ack', id: push.id, result: halted });
@@ -195,10 +205,25 @@ export class Receiver {
     const { node, memory } = this.#options;
     const results = this.#applier.commit(this.halted());
     for (const applied of results) this.#remember(applied);
-    node.settleVersions();
+    node.settleVersions(this.#applier.syncedDevices);
     memory.commit();
     this.#applier.remembered();
     this.#acknowledge(results);
+    this.#planQuiet();
+  }
+
+  #planQuiet(): void {
+    if (this.#closed.signal.aborted) return;
+    this.#quiet ??= setTimeout(() => this.#onQuiet(), quietMs).unref();
+    this.#quiet.refresh();
+  }
+
+  #onQuiet(): void {
+    try {
+      this.#options.node.onQuiet();
+    } catch (error) {
+      this.#options.onBroken(error);
+    }
   }
 
   #remember({ push, result }: Applied): void {

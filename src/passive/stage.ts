@@ -3,10 +3,10 @@ import { admitPush } from '../core/admit.ts';
 import { type Entry, type FileEntry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { ancestorsOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
-import { Directories, type OpenDirectory } from '../files/confined.ts';
+import { Directories, type OpenDirectory, type OpenParent } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
-import { observe } from '../files/observe.ts';
+import { observeIn } from '../files/observe.ts';
 import {
   changeDirectory,
   changeMode,
@@ -71,7 +71,7 @@ export class Stager {
     const parent = where.directories.parentOf(path);
     if (!parent.ok && parent.reason === 'not-confined' && put.kind !== 'absent')
       return answer(push, refused(parent));
-    const disk = this.#look(path, where.directories);
+    const disk = this.#look(path, parent);
     if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
     // A directory that only leads to a listed file is made where it is missing and otherwise left alone.
     if (implied && disk.entry.kind === 'directory') return answer(push, { kind: 'already-there' });
@@ -84,19 +84,14 @@ export class Stager {
       return this.#inPlace(push, where.directories, (target) =>
         put.kind === 'file' ? changeTime(target, put.mtime) : undefined,
       );
-    return this.#stage(push, body, disk.entry, where);
+    if (!parent.ok) return answer(push, refused(parent));
+    return this.#stage({ push, replaces: disk.entry, parent, where }, body);
   }
 
-  #look(path: ReplicaPath, directories: Directories): Observation {
+  #look(path: ReplicaPath, parent: OpenParent): Observation {
     const { cache } = this.#options;
     // The size limit guards what is sent; what is here already must be seen whatever its size.
-    return observe({
-      directories,
-      path,
-      cache,
-      maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
-      checkWriters: true,
-    });
+    return observeIn(parent, path, { cache, maxFileSizeBytes: Number.MAX_SAFE_INTEGER, checkWriters: true });
   }
 
   /** Nothing is overwritten. A content that came with the push is kept, so that a person can choose it. */
@@ -130,11 +125,10 @@ export class Stager {
     return answer(push, failure === undefined ? { kind: 'applied' } : refused(failure));
   }
 
-  #stage(push: PushMessage, body: Buffer, replaces: Entry, where: Where): Operation {
+  #stage(at: Staging, body: Buffer): Operation {
+    const { push, replaces, parent, where } = at;
     const { put, path } = push;
     const { directories } = where;
-    const parent = directories.parentOf(path);
-    if (!parent.ok) return answer(push, refused(parent));
     const name = nameOf(path);
     switch (put.kind) {
       case 'absent': {
@@ -155,11 +149,11 @@ export class Stager {
       case 'symlink':
         return staged(push, replaces, stageSymlink(parent, name, put, this.#options.nonce()), parent, where);
       case 'file':
-        return this.#stageFile({ push, replaces, parent, where }, put, body);
+        return this.#stageFile(at, put, body);
     }
   }
 
-  #stageFile(at: StagingFile, put: FileEntry, body: Buffer): Operation {
+  #stageFile(at: Staging, put: FileEntry, body: Buffer): Operation {
     const { push, replaces, parent, where } = at;
     const { maxFileSizeBytes, minFreeDiskBytes } = this.#options;
     if (put.size > maxFileSizeBytes) {
@@ -212,7 +206,7 @@ export class Stager {
   }
 
   /** Only attributes change: the content is taken from the file that is here already. */
-  #stageLocal(at: StagingFile, put: FileEntry): Operation {
+  #stageLocal(at: Staging, put: FileEntry): Operation {
     const { push, replaces, parent, where } = at;
     if (replaces.kind !== 'file' || !sameContent(put, replaces)) {
       return answer(push, refused({ reason: 'need-content', detail: 'the content is not on this node' }));
@@ -238,7 +232,7 @@ const directoryInGroup: PathFailure = {
   detail: 'expected the files of a group to be files or links, found a directory',
 };
 
-type StagingFile = {
+type Staging = {
   readonly push: PushMessage;
   readonly replaces: Entry;
   readonly parent: OpenDirectory;
@@ -246,7 +240,7 @@ type StagingFile = {
 };
 
 function finishFile(
-  { push, replaces, parent, where }: StagingFile,
+  { push, replaces, parent, where }: Staging,
   put: FileEntry,
   file: StagedFile,
   written: PathFailure | undefined,

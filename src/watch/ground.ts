@@ -37,3 +37,9 @@ export function pathsMeant(directory: string, name: string | null): string[] {
   const child = directory === '/' ? `/${name}` : `${directory}/${name}`;
   return name === basename(directory) ? [child, directory] : [child];
 }
+
+/** The directory whose watch an event comes from, by what chokidar tells with it. */
+export function watchedPathOf(details: unknown): string | undefined {
+  if (typeof details !== 'object' || details === null || !('watchedPath' in details)) return undefined;
+  return typeof details.watchedPath === 'string' ? details.watchedPath : undefined;
+}

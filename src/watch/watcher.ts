@@ -11,14 +11,13 @@ import type { Change } from '../core/dirty.ts';
 import { Failure } from '../core/failure.ts';
 import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
 import { BurstMeter } from './burst.ts';
-import { Ground, pathsMeant } from './ground.ts';
+import { Ground, pathsMeant, watchedPathOf } from './ground.ts';
 import type { Hint } from './hint.ts';
 import { readInotifyLimits, readOpenFilesLimit, readQueueLength } from './limits.ts';
+import { PlainNames } from './plain-names.ts';
 import { cannotWatch, outOfInstances, outOfWatches, type WatchProblem } from './problem.ts';
 import { SecondLooks } from './second-looks.ts';
 import { Territory, type WatchedLists } from './territory.ts';
-
-export type { WatchProblem };
 
 export type WatcherOptions = {
   /** Prefix of every watched path: an existing directory. */
@@ -29,6 +28,8 @@ export type WatcherOptions = {
   /** Called once for each kind of problem. The watcher stays alive; the rest is up to periodic scans. */
   onProblem(problem: WatchProblem): void;
 };
+
+export type { WatchProblem };
 
 export interface Watcher {
   /** Resolves when every directory that could be watched is watched, or at close. Never rejects. */
@@ -67,6 +68,7 @@ class DirectoryWatcher implements Watcher {
   readonly #unwatched = new Set<ReplicaPath>();
   /** Paths that were watched directories and are something else now. chokidar ignores them meanwhile. */
   readonly #replaced = new Set<ReplicaPath>();
+  readonly #plainNames = new PlainNames();
   readonly #toldCodes = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #errorsPending = false;
@@ -114,12 +116,14 @@ class DirectoryWatcher implements Watcher {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#secondLooks.close();
+    this.#plainNames.clear();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#stopWaiting();
     await this.#chokidar.close();
   }
 
   #isIgnored(path: string, stats: Stats | undefined): boolean {
+    if (stats === undefined && this.#plainNames.has(path)) return true;
     if (stats !== undefined && !stats.isDirectory()) return true;
     const directory = this.#ground.fromDisk(path);
     return directory === undefined || !this.#territory.watches(directory);
@@ -134,19 +138,22 @@ class DirectoryWatcher implements Watcher {
       const directory = this.#ground.fromDisk(watched);
       if (directory !== undefined) this.#hintTree(directory);
     }
-    for (const onDisk of meant) {
-      const path = this.#ground.fromDisk(onDisk);
-      if (path === undefined) continue;
-      this.#hintPath(path, event === 'change' ? 'write' : 'rename');
-      if (event !== 'change') this.#onRename(path);
-    }
+    for (const onDisk of meant) this.#onName(onDisk, event === 'change' ? 'write' : 'rename');
+  }
+
+  #onName(onDisk: string, change: Change): void {
+    const path = this.#ground.fromDisk(onDisk);
+    if (path === undefined) return;
+    this.#hintPath(path, change);
+    if (change === 'rename') this.#onRename(path, onDisk);
   }
 
   /** A name was created, removed or moved: it may have been or become a directory. */
-  #onRename(path: ReplicaPath): void {
+  #onRename(path: ReplicaPath, onDisk: string): void {
     const known = this.#directories.has(path);
     if (!known && !this.#territory.watches(path)) return;
     const found = this.#typeOf(path);
+    this.#plainNames.note(onDisk, !known && (found === 'other' || found === 'absent'));
     if (found === 'directory') {
       this.#hintTree(path);
       this.#secondLooks.add(path);
@@ -302,11 +309,6 @@ function missingRoot(root: string, cause: unknown): Failure {
     hint: 'create it, or correct `root` in the configuration',
     cause,
   });
-}
-
-function watchedPathOf(details: unknown): string | undefined {
-  if (typeof details !== 'object' || details === null || !('watchedPath' in details)) return undefined;
-  return typeof details.watchedPath === 'string' ? details.watchedPath : undefined;
 }
 
 function errnoOf(error: unknown): { code: string; path: string | undefined } {

@@ -14,6 +14,9 @@ export type ConnectionOptions<In> = {
   readonly onMessages: (messages: Received<In>[]) => void;
 };
 
+/** Bytes of frames that are handed to the stream at once, at the latest. */
+const mostGathered = 64 * 1024;
+
 /** Messages over any duplex stream. Knows frames and shapes, not what they mean. */
 export class Connection<In, Out extends object> {
   readonly ended: Promise<ConnectionEnd>;
@@ -21,7 +24,9 @@ export class Connection<In, Out extends object> {
   readonly #decoder = new FrameDecoder();
   readonly #options: ConnectionOptions<In>;
   #end: ((end: ConnectionEnd) => void) | undefined;
-  #corked = false;
+  /** Frames of this turn of the event loop, and their bytes. */
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
   #drain: Promise<void> | undefined;
   #drained: (() => void) | undefined;
 
@@ -44,18 +49,28 @@ export class Connection<In, Out extends object> {
     return this.#end !== undefined;
   }
 
-  /** Sends one message. All that is sent in one turn of the event loop leaves in one write. */
+  /**
+   * Sends one message. All that is sent in one turn of the event loop leaves in one write, or a few: a channel of
+   * ssh2 makes a packet, with its own cipher and system calls, of each write.
+   */
   send(message: Out, body?: Uint8Array): void {
     if (!this.open) return;
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#stream.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        this.#stream.uncork();
-      });
-    }
-    this.#stream.write(encodeFrame(message, body));
+    const frame = encodeFrame(message, body);
+    if (this.#gatheredBytes === 0) process.nextTick(() => this.#flush());
+    this.#gathered.push(frame);
+    this.#gatheredBytes += frame.byteLength;
+    // What is gathered here the stream does not know of, and it is the stream that says when it is too much.
+    if (this.#gatheredBytes >= mostGathered) this.#flush();
+  }
+
+  #flush(): void {
+    const frames = this.#gathered;
+    if (frames.length === 0) return;
+    const [first] = frames;
+    const whole = frames.length === 1 && first !== undefined ? first : Buffer.concat(frames);
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    this.#stream.write(whole);
   }
 
   /** Resolves when the stream takes more without piling up, or when it is over. */
@@ -76,6 +91,7 @@ export class Connection<In, Out extends object> {
 
   /** Ends politely: what was sent still leaves. */
   close(): void {
+    if (this.open) this.#flush();
     this.#stream.end();
     this.#finish({ kind: 'closed-here', detail: 'closed here' });
   }

@@ -147,3 +147,26 @@ test('several processes open, migrate and write a new state at the same moment',
   const database = opened(t, folder);
   assert.equal(database.statement("SELECT value FROM counter WHERE name = 'batch'").get()?.['value'], 600);
 });
+
+test('a checkpoint moves the log into the main file once that is worth it', (t) => {
+  const folder = temporaryFolder(t);
+  const database = opened(t, folder);
+  const main = (): Buffer => readFileSync(join(folder, 'state.db'));
+  const count = database.statement("UPDATE counter SET value = value + 1 WHERE name = 'settled'");
+  const before = main();
+  for (let n = 0; n < 60; n += 1) database.write(() => count.run());
+  assert.deepEqual(main(), before);
+  database.checkpoint();
+
+  // The main file by itself, as it is without its log.
+  const alone = join(temporaryFolder(t), 'alone.db');
+  writeFileSync(alone, main());
+  using copy = new DatabaseSync(alone);
+  const row = copy.prepare("SELECT value FROM counter WHERE name = 'settled'").get();
+  assert.equal(row?.['value'], 60);
+
+  const moved = main();
+  database.write(() => count.run());
+  database.checkpoint();
+  assert.deepEqual(main(), moved);
+});
