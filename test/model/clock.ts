@@ -28,9 +28,17 @@ export class Crash extends Error {
 
 class Handle {
   readonly timer: Timer;
+  readonly #ms: number;
 
-  constructor(timer: Timer) {
+  constructor(timer: Timer, ms: number) {
     this.timer = timer;
+    this.#ms = ms;
+  }
+
+  refresh(): this {
+    this.timer.at = monotonic + this.#ms;
+    timers.add(this.timer);
+    return this;
   }
 
   ref(): this {
@@ -65,7 +73,7 @@ export function isCrash(error: unknown): boolean {
 function add(run: () => void, ms: number, everyMs: number | undefined): Handle {
   const timer = { run, at: monotonic + Math.max(1, ms), everyMs };
   timers.add(timer);
-  return new Handle(timer);
+  return new Handle(timer, Math.max(1, ms));
 }
 
 function remove(handle: unknown): void {
