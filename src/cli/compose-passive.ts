@@ -9,6 +9,7 @@ import { sweep } from '../passive/sweep.ts';
 import { IntentStore } from '../state/intents.ts';
 import { JournalStore } from '../state/journal.ts';
 import { Ledger } from '../state/ledger.ts';
+import { OwedHookStore } from '../state/owed-hooks.ts';
 import type { PeerRequest } from '../wire/message.ts';
 import { forgetConflict, keepConflict, pathsInConflict } from './known-conflicts.ts';
 import type { Node } from './node.ts';
@@ -52,6 +53,7 @@ export function composePassive(node: Node, placing: PlacingRight, hooks: Passive
     versions: (path) => versions.list(path),
     openVersion: (id, path) => openVersion(node, id, path),
     journal: new JournalStore(node.database),
+    owedHooks: new OwedHookStore(node.database),
     recoverGroups: () => recoverGroups(node),
     onRequest: hooks.onRequest ?? refuseRequest,
     onStanding: hooks.onStanding ?? ignored,

@@ -14,12 +14,17 @@ export type HookPlan = {
   readonly waiting: ReadonlyMap<ReplicaPath, readonly string[]>;
 };
 
+/** Names a command line: commands with the same one are run once. */
+export function keyOf(run: readonly string[]): string {
+  return JSON.stringify(run);
+}
+
 /** Which hooks the paths that were really applied call for. */
 export function planHooks(applied: readonly ReplicaPath[], applies: readonly Command[]): HookPlan {
   const commands = new Map<string, { key: string; command: Command; path: ReplicaPath }>();
   const waiting = new Map<ReplicaPath, string[]>();
   for (const command of applies) {
-    const key = JSON.stringify(command.run);
+    const key = keyOf(command.run);
     for (const path of applied) {
       if (!command.matches(path)) continue;
       if (!commands.has(key)) commands.set(key, { key, command, path });

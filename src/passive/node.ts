@@ -7,6 +7,7 @@ import type { Seat, Switch } from '../core/seat.ts';
 import type { EntryCache } from '../files/observation.ts';
 import type { Renames } from '../files/place.ts';
 import type { GroupJournal } from '../state/journal.ts';
+import type { OwedHookStore } from '../state/owed-hooks.ts';
 import type { PeerRequest, RemoteVersion, Standing } from '../wire/message.ts';
 import type { VersionReason } from './operation.ts';
 
@@ -103,6 +104,7 @@ export type PassiveNode = {
   /** A descriptor at the beginning of the content of a version, to be closed; undefined where there is none. */
   openVersion(id: string, path: ReplicaPath): number | undefined;
   readonly journal: GroupJournal;
+  readonly owedHooks: OwedHookStore;
   /** Completes or brings back the groups that a crash interrupted. To be called before `sweep`. */
   recoverGroups(): void;
   /** Removes what a crash left under temporary names, keeping it as versions. */

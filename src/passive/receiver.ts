@@ -3,10 +3,9 @@ import type { ReplicaPath } from '../core/path.ts';
 import { admitSender } from '../core/seat.ts';
 import { errnoFailure } from '../files/errno.ts';
 import type { AckResult, FromActive, FromPassive, PushMessage } from '../wire/message.ts';
+import { Acknowledger } from './acknowledge.ts';
 import { type Applied, Applier } from './apply.ts';
-import { commandText } from './command.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import { type HookPlan, HookRunner, planHooks } from './hooks.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
 import { nonces } from './nonces.ts';
 import type { Receiving, StagedOperation } from './operation.ts';
@@ -44,7 +43,7 @@ const missing = new Set<string>();
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #applier: Applier;
-  readonly #hooks: HookRunner;
+  readonly #acknowledger: Acknowledger;
   readonly #receiving = new Map<number, Receiving>();
   readonly #closed = new AbortController();
   #validating: Promise<void> | undefined;
@@ -58,7 +57,10 @@ export class Receiver {
   constructor(options: ReceiverOptions) {
     this.#options = options;
     const { node, memory, peer, epoch } = options;
-    this.#hooks = new HookRunner((program) => this.#onMissing(program));
+    const { heartbeat, send, onBroken } = options;
+    const onMissing = (program: string): void => this.#onMissing(program);
+    this.#acknowledger = new Acknowledger({ node, heartbeat, send, onMissing, onBroken });
+    this.#acknowledger.payOff();
     this.#applier = new Applier({
       ...node.limits,
       root: node.root,
@@ -120,7 +122,7 @@ export class Receiver {
 
   /** Resolves when the hooks of all that was placed have run. */
   settled(): Promise<void> {
-    return this.#hooks.idle();
+    return this.#acknowledger.idle();
   }
 
   #onPush(push: PushMessage, body: Buffer): void {
@@ -136,6 +138,7 @@ export class Receiver {
       return this.#options.send({ t: 'ack', id: push.id, result: halted });
     const fault = this.#applier.faultOf(push);
     if (fault !== undefined) return this.#options.onViolation(fault);
+    if (halted === undefined) this.#acknowledger.expect(push.path);
     const receiving = this.#applier.begin(push, body, halted);
     if (receiving !== undefined) this.#receiving.set(push.id, receiving);
   }
@@ -208,7 +211,7 @@ export class Receiver {
     node.settleVersions(this.#applier.syncedDevices);
     memory.commit();
     this.#applier.remembered();
-    this.#acknowledge(results);
+    this.#acknowledger.acknowledge(results);
     this.#planQuiet();
   }
 
@@ -245,43 +248,6 @@ export class Receiver {
     }
   }
 
-  #acknowledge(results: readonly Applied[]): void {
-    const { applies } = this.#options.node.watchlists;
-    const plan = applies.length === 0 ? undefined : planHooks(appliedPaths(results), applies);
-    const late: Applied[] = [];
-    for (const applied of results) {
-      const { push, result } = applied;
-      if (result.kind === 'applied' && plan?.waiting.has(push.path)) late.push(applied);
-      else this.#options.send({ t: 'ack', id: push.id, result });
-    }
-    if (plan !== undefined && late.length > 0) this.#runHooks(plan, late);
-  }
-
-  #runHooks(plan: HookPlan, late: readonly Applied[]): void {
-    const run = Promise.all(
-      plan.commands.map(async ({ key, command, path }): Promise<[string, string | undefined]> => {
-        const failure = await this.#hooks.run(key, command);
-        if (failure !== undefined) {
-          const told = { command: commandText(command.run), detail: failure };
-          this.#options.node.log({ kind: 'hook-failed', path, ...told });
-        }
-        return [key, failure];
-      }),
-    );
-    this.#options.heartbeat
-      .during(run)
-      .then((outcomes) => {
-        const failures = new Map(outcomes);
-        for (const { push } of late) {
-          const keys = plan.waiting.get(push.path) ?? [];
-          const hooks = keys.flatMap((key) => failures.get(key) ?? []).map(shortened);
-          const result: AckResult = hooks.length === 0 ? { kind: 'applied' } : { kind: 'applied', hooks };
-          this.#options.send({ t: 'ack', id: push.id, result });
-        }
-      })
-      .catch((error: unknown) => this.#options.onBroken(error));
-  }
-
   #onMissing(command: string): void {
     if (missing.has(command)) return;
     missing.add(command);
@@ -305,8 +271,4 @@ export class Receiver {
       epoch: seat.epoch,
     };
   }
-}
-
-function appliedPaths(results: readonly Applied[]): ReplicaPath[] {
-  return results.flatMap(({ push, result }) => (result.kind === 'applied' ? [push.path] : []));
 }

@@ -79,6 +79,10 @@ const migrations: readonly string[] = [
   -- Single facts that outlive a process.
   CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
   `,
+  `
+  -- Apply hooks that have to run and did not yet.
+  CREATE TABLE owed_hook (command TEXT PRIMARY KEY) WITHOUT ROWID;
+  `,
 ];
 
 /** Told of a row that is not what this program writes. It is treated as if it were not there. */

@@ -5,9 +5,11 @@ import { describe, it, type TestContext } from 'node:test';
 import type { Command } from '../../src/config/watchlist.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { HookRunner, planHooks } from '../../src/passive/hooks.ts';
+import { OwedHookStore } from '../../src/state/owed-hooks.ts';
 import { fileOf, Passive } from '../main/hostile-wire-rig.ts';
 import { eventually } from '../world/eventually.ts';
 import { temporaryFolder } from '../world/tree.ts';
+import { Receiver } from './receiver-process.ts';
 
 const at = (path: string): ReplicaPath => path as ReplicaPath;
 
@@ -140,5 +142,35 @@ describe('an apply hook', () => {
     await eventually('the hook runs', () => existsSync(join(folder, 'begun')));
     await sender.cut();
     assert.ok(existsSync(join(folder, 'ended')));
+  });
+
+  it('that a killed receiver did not get to runs in the next session, once, and none is owed then', async (t) => {
+    const folder = folderOf(t);
+    const script = `test -e ${folder}/killed || { touch ${folder}/killed; kill -9 $PPID; exit; }; echo ran >> ${folder}/ran`;
+    const watchlist = { apply: [{ match: '/etc/h', run: ['sh', '-c', script] }] };
+    await using passive = await Passive.open({ watchlist });
+    {
+      await using receiver = await Receiver.start(passive.config, {});
+      receiver.sender.push('/etc/h', 'x');
+      assert.equal(await receiver.answersOrDies(), false, 'the hook kills its receiver');
+    }
+    assert.equal(readFileSync(join(passive.root, 'etc/h'), 'utf8'), 'x');
+    assert.equal(new OwedHookStore(passive.node.database).list().length, 1);
+    const sender = await passive.session();
+    await eventually('the owed hook runs', () => existsSync(join(folder, 'ran')));
+    await eventually('nothing is owed', () => new OwedHookStore(passive.node.database).list().length === 0);
+    assert.deepEqual(await sender.ack(sender.push('/etc/h', 'x')), { kind: 'already-there' });
+    await sender.cut();
+    const last = await passive.session();
+    await last.cut();
+    assert.equal(readFileSync(join(folder, 'ran'), 'utf8'), 'ran\n');
+  });
+
+  it('of a push that is refused is owed no longer', async () => {
+    await using passive = await Passive.open({ watchlist: { apply: [{ match: '/etc/h', run: ['true'] }] } });
+    const sender = await passive.session();
+    writeFileSync(join(passive.root, 'etc/h'), 'edited here');
+    assert.equal((await sender.ack(sender.push('/etc/h', 'x', { expect: fileOf('y') }))).kind, 'conflict');
+    assert.deepEqual(new OwedHookStore(passive.node.database).list(), []);
   });
 });
