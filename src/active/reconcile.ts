@@ -88,7 +88,7 @@ function rememberGone(
   differing: ReadonlySet<ReplicaPath>,
 ): number {
   const isHandled = (path: ReplicaPath): boolean =>
-    manifest.entries.has(path) ||
+    manifest.has(path) ||
     differing.has(path) ||
     manifest.isUnknown(path) ||
     replicator.isBusy(path) ||
@@ -106,7 +106,7 @@ function emptiedRoot(options: ReconcileOptions, manifest: Manifest): ReplicaPath
   if (options.allowDeletes) return undefined;
   return options.tree.watchlists.roots.find((root) => {
     const known = options.replicator.ledger.below(root).filter((path) => path !== root);
-    const present = known.some((path) => manifest.entries.has(path) || manifest.isUnknown(path));
+    const present = known.some((path) => manifest.has(path) || manifest.isUnknown(path));
     return isEmptiedRoot(known.length, present ? 1 : 0);
   });
 }
@@ -117,7 +117,7 @@ function rememberEqual(
   differing: ReadonlySet<ReplicaPath>,
 ): number {
   let converged = 0;
-  for (const [path, entry] of manifest.entries) {
+  for (const [path, entry] of manifest.entries()) {
     if (differing.has(path) || replicator.isBusy(path)) continue;
     const known = replicator.ledger.get(path);
     if (known === undefined || !sameEntry(known, entry)) converged += 1;

@@ -67,7 +67,7 @@ export class Inspector {
           t: 'manifest',
           id: question.id,
           digest: manifest.digest(),
-          paths: manifest.entries.size,
+          paths: manifest.size,
         });
         return;
       }
@@ -105,9 +105,7 @@ export class Inspector {
     const manifest = new Manifest({ mtime: question.mtime });
     const reading = question.fresh ? writeOnly(cache) : cache;
     const limits = { maxFileSizeBytes: Number.MAX_SAFE_INTEGER };
-    for await (const { path, observation } of scan({ root, watchlists, cache: reading, ...limits })) {
-      manifest.add(path, observation);
-    }
+    for await (const scanned of scan({ root, watchlists, cache: reading, ...limits })) manifest.take(scanned);
     cache.commit();
     return { manifest, theirs: new Map(), except: new Set() };
   }
@@ -185,7 +183,7 @@ export class Inspector {
   #rememberAgreed({ manifest, except }: Manifested): void {
     const memory = this.#memory;
     if (memory === undefined) return;
-    for (const [path, entry] of manifest.entries) if (!except.has(path)) memory.record(path, entry);
+    for (const [path, entry] of manifest.entries()) if (!except.has(path)) memory.record(path, entry);
     // Both nodes hold the same: what this node alone knew to be in conflict is not any more.
     for (const path of memory.inConflict())
       if (!except.has(path) && !manifest.isUnknown(path)) memory.resolved(path);
@@ -245,6 +243,7 @@ export class Inspector {
 function writeOnly(cache: EntryCache): EntryCache {
   return {
     get: () => undefined,
+    packed: () => undefined,
     set: (path, stamp, entry) => cache.set(path, stamp, entry),
     delete: (path) => cache.delete(path),
   };

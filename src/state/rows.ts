@@ -1,4 +1,5 @@
 import type { Entry } from '../core/entry.ts';
+import { type Packed, unpackEntry } from '../core/packed.ts';
 import { parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 import { parseEntry } from '../wire/entry.ts';
 
@@ -13,6 +14,18 @@ export function entryColumn(value: unknown): Entry | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+/** By far the most: a file without extended attributes. */
+const plainFile =
+  /^f -?\d{1,19}\.\d{9} [0-9a-f]{64} \d{1,15} [0-7]{1,4} \["[\w.@$-]{1,256}","[\w.@$-]{1,256}"\]$/;
+
+/** A packed entry. */
+export function packedColumn(value: unknown): Packed | undefined {
+  if (typeof value !== 'string') return undefined;
+  if (plainFile.test(value)) return value;
+  const entry = unpackEntry(value);
+  return entry === undefined || parseEntry(entry) === undefined ? undefined : value;
 }
 
 export function pathColumn(value: unknown): ReplicaPath | undefined {

@@ -29,9 +29,10 @@ type Handler = (
 const handlers: Readonly<Record<string, Handler>> = {
   status: async ({ node, daemon }) => statusOf(node, daemon),
   flush: ({ daemon }, args, _reply, signal) => daemon.requireActive().flush(flushArgs.parse(args), signal),
-  verify: ({ node, daemon }, args) => {
+  verify: async ({ node, daemon }, args) => {
     requireActive(node, 'verify');
-    return daemon.requireActive().verify(verifyArgs.parse(args).full);
+    // While it starts it has no session yet, whatever its seat.
+    return (await daemon.active?.verify(verifyArgs.parse(args).full)) ?? { peers: [] };
   },
   resync: ({ daemon }, args, reply) => daemon.requireActive().resync(pathsArgs.parse(args).paths, reply),
   resume: ({ daemon }, args) => daemon.requireActive().resume(resumeArgs.parse(args).allowDeletes),
