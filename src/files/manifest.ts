@@ -71,8 +71,12 @@ export class Manifest {
   }
 
   /** All that is there, in the order in which it was added. */
-  *entries(): Generator<[ReplicaPath, Entry]> {
-    for (const [path, packed] of this.#entries) yield [path, unpacked(packed)];
+  entries(): Iterable<[ReplicaPath, Packed]> {
+    return this.#entries;
+  }
+
+  *entriesBut(except: ReadonlySet<ReplicaPath>): Generator<[ReplicaPath, Packed]> {
+    for (const row of this.#entries) if (!except.has(row[0])) yield row;
   }
 
   /** Whether the path, or a directory above it, could not be observed. */

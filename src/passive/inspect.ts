@@ -183,7 +183,7 @@ export class Inspector {
   #rememberAgreed({ manifest, except }: Manifested): void {
     const memory = this.#memory;
     if (memory === undefined) return;
-    for (const [path, entry] of manifest.entries()) if (!except.has(path)) memory.record(path, entry);
+    memory.recordAll(manifest.entriesBut(except));
     // Both nodes hold the same: what this node alone knew to be in conflict is not any more.
     for (const path of memory.inConflict())
       if (!except.has(path) && !manifest.isUnknown(path)) memory.resolved(path);

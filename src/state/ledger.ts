@@ -55,6 +55,23 @@ export class Ledger {
     return this.#remembered(path) ?? undefined;
   }
 
+  /** Whether exactly this is agreed, a file's mtime included. */
+  holds(path: ReplicaPath, packed: Packed): boolean {
+    if (this.#memory !== undefined) return this.#memory.get(path) === packed;
+    const agreed = this.get(path);
+    return agreed !== undefined && packEntry(agreed) === packed;
+  }
+
+  /** Notes that both nodes hold all of these; what is known already costs a comparison. */
+  recordAll(entries: Iterable<readonly [ReplicaPath, Packed]>): void {
+    const stored = this.#memory ?? this.#loadSince(-1);
+    for (const [path, packed] of entries) {
+      const pending = this.#pending.get(path);
+      const known = pending === undefined ? stored.get(path) : kept(pending);
+      if (known !== packed) this.#note(path, unpacked(packed));
+    }
+  }
+
   /** Whether there is an agreement about the path, be it that nothing is there. */
   known(path: ReplicaPath): boolean {
     return this.get(path) !== undefined;
