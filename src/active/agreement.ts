@@ -1,4 +1,5 @@
 import { absent, type Entry, entryKey, identicalEntry } from '../core/entry.ts';
+import type { Packed } from '../core/packed.ts';
 import { isBelow, type ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
 import { Unacked } from './unacked.ts';
@@ -7,6 +8,8 @@ import { Unacked } from './unacked.ts';
 export type AgreedEntries = {
   readonly size: number;
   get(path: ReplicaPath): Entry | undefined;
+  /** Whether exactly this is agreed, a file's mtime included. */
+  holds(path: ReplicaPath, packed: Packed): boolean;
   record(path: ReplicaPath, entry: Entry): void;
   below(path: ReplicaPath): ReplicaPath[];
   commit(): void;

@@ -55,7 +55,7 @@ export async function compare(
   if (!answered) return undefined;
   const problems = ownProblems(manifest);
   if (theirs.digest === manifest.digest()) {
-    return { id: theirs.id, differences: [], problems, checked: manifest.entries.size };
+    return { id: theirs.id, differences: [], problems, checked: manifest.size };
   }
   const differing = await differingDirectories(session, theirs.id, manifest);
   if (differing === undefined) return undefined;
@@ -112,7 +112,7 @@ function collect(
   let onlyThere = 0;
   for (const path of [...candidates].sort()) {
     if (!options.includes(path)) continue;
-    if (!manifest.entries.has(path)) onlyThere += 1;
+    if (!manifest.has(path)) onlyThere += 1;
     if (manifest.isUnknown(path) || isUnknownThere(differing, path)) continue;
     const active = manifest.get(path);
     const passive = differing.entries.get(path) ?? absent;
@@ -120,7 +120,7 @@ function collect(
   }
   for (const [path, [reason, detail]] of differing.problems)
     problems.push({ path, where: 'passive', reason, detail });
-  return { differences, problems, checked: manifest.entries.size + onlyThere };
+  return { differences, problems, checked: manifest.size + onlyThere };
 }
 
 function isUnknownThere(differing: Differing, path: ReplicaPath): boolean {

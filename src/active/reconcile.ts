@@ -62,7 +62,7 @@ export async function reconcileWithPeer(options: ReconcileOptions): Promise<Reco
   const comparison = await compare(session, manifest, { fresh: false, mtime: false, includes });
   if (comparison === undefined) return undefined;
   const differing = new Set(comparison.differences.map(({ path }) => path));
-  const equal = rememberEqual(replicator, manifest, differing);
+  const equal = rememberEqual(options, manifest, differing);
   await tellAgreed(session, comparison.id, differing);
   const counts = await bringTogether(options, comparison.differences);
   if (counts === undefined) return undefined;
@@ -88,7 +88,7 @@ function rememberGone(
   differing: ReadonlySet<ReplicaPath>,
 ): number {
   const isHandled = (path: ReplicaPath): boolean =>
-    manifest.entries.has(path) ||
+    manifest.has(path) ||
     differing.has(path) ||
     manifest.isUnknown(path) ||
     replicator.isBusy(path) ||
@@ -106,19 +106,26 @@ function emptiedRoot(options: ReconcileOptions, manifest: Manifest): ReplicaPath
   if (options.allowDeletes) return undefined;
   return options.tree.watchlists.roots.find((root) => {
     const known = options.replicator.ledger.below(root).filter((path) => path !== root);
-    const present = known.some((path) => manifest.entries.has(path) || manifest.isUnknown(path));
+    const present = known.some((path) => manifest.has(path) || manifest.isUnknown(path));
     return isEmptiedRoot(known.length, present ? 1 : 0);
   });
 }
 
 function rememberEqual(
-  replicator: Replicator,
+  { replicator, inConflict }: ReconcileOptions,
   manifest: Manifest,
   differing: ReadonlySet<ReplicaPath>,
 ): number {
   let converged = 0;
-  for (const [path, entry] of manifest.entries) {
+  const disputed = new Set(inConflict());
+  for (const [path, packed] of manifest.entries()) {
     if (differing.has(path) || replicator.isBusy(path)) continue;
+    // By far the most: both nodes hold what was agreed.
+    if (replicator.ledger.holds(path, packed) && !disputed.has(path)) {
+      replicator.forgetTrouble(path);
+      continue;
+    }
+    const entry = manifest.get(path);
     const known = replicator.ledger.get(path);
     if (known === undefined || !sameEntry(known, entry)) converged += 1;
     replicator.agreed(path, entry);

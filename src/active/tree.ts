@@ -6,7 +6,7 @@ import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { observe, timeText } from '../files/observe.ts';
-import { scan } from '../files/scan.ts';
+import { type Scanned, scan } from '../files/scan.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
 import { RecentLooks } from './recent-looks.ts';
 import { type Content, ContentChanged } from './session.ts';
@@ -116,9 +116,7 @@ export class Tree {
   }
 
   /** Walks everything at or below `from`. `fresh` reads every file again, whatever the cache knows. */
-  walk(
-    options: { from?: ReplicaPath; fresh?: boolean } = {},
-  ): AsyncGenerator<{ path: ReplicaPath; observation: Observation }> {
+  walk(options: { from?: ReplicaPath; fresh?: boolean } = {}): AsyncGenerator<Scanned> {
     const { root, watchlists, cache, maxFileSizeBytes, onLeftover } = this.#options;
     return scan({
       root,
@@ -132,8 +130,7 @@ export class Tree {
 
   async manifest(options: ManifestOptions & { readonly fresh: boolean }): Promise<Manifest> {
     const manifest = new Manifest(options);
-    for await (const { path, observation } of this.walk({ fresh: options.fresh }))
-      manifest.add(path, observation);
+    for await (const scanned of this.walk({ fresh: options.fresh })) manifest.take(scanned);
     return manifest;
   }
 

@@ -120,6 +120,7 @@ function peerMemory(node: Node, peer: string): PeerMemory {
   return {
     agreed: (path) => ledger.get(path),
     record: (path, entry) => ledger.record(path, entry),
+    recordAll: (entries) => ledger.recordAll(entries),
     intend: (pushes) => {
       intended = true;
       intents.put(pushes);

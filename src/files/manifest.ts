@@ -1,8 +1,10 @@
-import { type Entry, entryKey, type Present } from '../core/entry.ts';
+import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
+import { type Packed, packEntry, packedKey, unpackEntry } from '../core/packed.ts';
 import { parentOf, type ReplicaPath } from '../core/path.ts';
 import { fingerprint } from './hash.ts';
 import type { Observation } from './observation.ts';
+import type { Scanned } from './scan.ts';
 
 export type ManifestOptions = {
   /** Whether files' mtimes count in the digests. */
@@ -15,7 +17,7 @@ export type ManifestOptions = {
  * differences. XXH64: it finds accidents, and whoever could forge it holds the tree already.
  */
 export class Manifest {
-  readonly entries = new Map<ReplicaPath, Present>();
+  readonly #entries = new Map<ReplicaPath, Packed>();
   /** Paths that could not be observed, as printable text. They are neither present nor absent. */
   readonly problems = new Map<string, PathFailure>();
   readonly #children = new Map<ReplicaPath, ReplicaPath[]>();
@@ -30,9 +32,7 @@ export class Manifest {
     switch (observation.kind) {
       case 'entry':
         if (observation.entry.kind === 'absent') return;
-        if (!this.entries.has(path)) append(this.#children, parentOf(path), path);
-        this.entries.set(path, observation.entry);
-        return;
+        return this.#put(path, packEntry(observation.entry));
       case 'unstable':
         return this.#problem(path, { reason: 'unstable', detail: 'it kept changing while it was read' });
       case 'unsupported':
@@ -45,8 +45,38 @@ export class Manifest {
     }
   }
 
+  /** As add, of what a scan yields: what has not changed is not unpacked. */
+  take(scanned: Scanned): void {
+    if (scanned.packed === undefined) this.add(scanned.path, scanned.observation);
+    else this.#put(scanned.path, scanned.packed);
+  }
+
+  #put(path: ReplicaPath, packed: Packed): void {
+    if (!this.#entries.has(path)) append(this.#children, parentOf(path), path);
+    this.#entries.set(path, packed);
+  }
+
+  /** How many paths hold something. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  has(path: ReplicaPath): boolean {
+    return this.#entries.has(path);
+  }
+
   get(path: ReplicaPath): Entry {
-    return this.entries.get(path) ?? { kind: 'absent' };
+    const packed = this.#entries.get(path);
+    return packed === undefined ? { kind: 'absent' } : unpacked(packed);
+  }
+
+  /** All that is there, in the order in which it was added. */
+  entries(): Iterable<[ReplicaPath, Packed]> {
+    return this.#entries;
+  }
+
+  *entriesBut(except: ReadonlySet<ReplicaPath>): Generator<[ReplicaPath, Packed]> {
+    for (const row of this.#entries) if (!except.has(row[0])) yield row;
   }
 
   /** Whether the path, or a directory above it, could not be observed. */
@@ -76,9 +106,8 @@ export class Manifest {
 
   *#lines(directory: ReplicaPath): Generator<string> {
     for (const path of [...this.childrenOf(directory)].sort()) {
-      const entry = this.get(path);
-      const time = this.#options.mtime && entry.kind === 'file' ? ` ${entry.mtime}` : '';
-      yield `${path}\n${entryKey(entry)}${time}`;
+      const packed = this.#entries.get(path) ?? '';
+      yield `${path}\n${this.#options.mtime ? packed : packedKey(packed)}`;
     }
     for (const path of [...(this.#problemsIn.get(directory) ?? [])].sort()) yield `? ${path}`;
   }
@@ -87,6 +116,12 @@ export class Manifest {
     if (!this.problems.has(path)) append(this.#problemsIn, parentOf(path as ReplicaPath), path);
     this.problems.set(path, failure);
   }
+}
+
+function unpacked(packed: Packed): Entry {
+  const entry = unpackEntry(packed);
+  if (entry === undefined) throw new Error(`expected a packed entry, found ${packed}`);
+  return entry;
 }
 
 function append<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void {

@@ -1,5 +1,6 @@
 import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
+import type { Packed } from '../core/packed.ts';
 
 /**
  * What a look at a path gave.
@@ -21,6 +22,8 @@ export type Observation =
 /** Remembers entries by stamp, so that an unchanged file is not read again. */
 export interface EntryCache {
   get(path: string): { readonly stamp: string; readonly entry: Entry } | undefined;
+  /** The entry that is remembered with exactly this stamp. */
+  packed(path: string, stamp: string): Packed | undefined;
   set(path: string, stamp: string, entry: Entry): void;
   delete(path: string): void;
 }

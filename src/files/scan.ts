@@ -1,10 +1,12 @@
 import { fstatSync, readdirSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Packed } from '../core/packed.ts';
 import { childOf, isTemporaryName, parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 import { Directories, type OpenDirectory } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
 import type { Observation } from './observation.ts';
 import { type LookOptions, observe, observeAt } from './observe.ts';
+import { unchangedFile } from './unchanged.ts';
 
 export type ScanOptions = Omit<LookOptions, 'checkWriters'> & {
   readonly root: string;
@@ -24,7 +26,12 @@ export type ScanOptions = Omit<LookOptions, 'checkWriters'> & {
   readonly onLeftover?: (path: ReplicaPath) => void;
 };
 
-export type Scanned = { readonly path: ReplicaPath; readonly observation: Observation };
+export type Scanned = {
+  readonly path: ReplicaPath;
+  readonly observation: Observation;
+  /** The entry of the observation where it need not be unpacked to be known. */
+  readonly packed?: Packed;
+};
 
 /** Work between two turns of the event loop, milliseconds. */
 const sliceMs = 10;
@@ -116,6 +123,12 @@ class Walk {
         return;
       }
     }
+    const { cache, maxFileSizeBytes } = this.#options;
+    const unchanged =
+      included && cache !== undefined
+        ? unchangedFile(directory.fd, name, { path, cache, maxFileSizeBytes })
+        : undefined;
+    if (unchanged !== undefined) return void (yield unchanged);
     const observation = observeAt(directory.child(name), path, this.#options);
     const isDirectory = observation.kind === 'entry' && observation.entry.kind === 'directory';
     // Most are files, and a generator of its own for each is what a walk would spend its time on.

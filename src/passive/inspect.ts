@@ -26,12 +26,19 @@ type Manifested = {
   readonly except: Set<ReplicaPath>;
 };
 
+/** Manifests that questions may still come about: those of a reconcile, a verify and a resync at once, and one more. */
+const keptManifests = 4;
+/** How long after the last question about one; longer than a sender waits for any answer, milliseconds. */
+const keptMs = 120_000;
+
 /** Answers questions about this node's tree, for paths of its own watchlists only. Changes nothing on disk. */
 export class Inspector {
   readonly #node: PassiveNode;
   readonly #connection: Connection<FromActive, FromPassive>;
   readonly #memory: PeerMemory | undefined;
-  #manifested: { readonly id: number; readonly ready: Promise<Manifested> } | undefined;
+  /** By the id of the question, oldest first: a verify may come while a reconcile is under way. */
+  readonly #manifested = new Map<number, Promise<Manifested>>();
+  #forgetting: NodeJS.Timeout | undefined;
 
   /** `memory`: where agreements are remembered; undefined in a session that only looks. */
   constructor(
@@ -56,13 +63,13 @@ export class Inspector {
     switch (question.t) {
       case 'manifest': {
         const ready = this.#scan(question);
-        this.#manifested = { id: question.id, ready };
+        this.#keep(question.id, ready);
         const { manifest } = await ready;
         this.#connection.send({
           t: 'manifest',
           id: question.id,
           digest: manifest.digest(),
-          paths: manifest.entries.size,
+          paths: manifest.size,
         });
         return;
       }
@@ -75,7 +82,10 @@ export class Inspector {
       case 'agreed': {
         const manifested = await this.#current(question.id);
         for (const path of question.except) manifested.except.add(path);
-        if (question.last) this.#rememberAgreed(manifested);
+        if (question.last) {
+          this.#rememberAgreed(manifested);
+          this.#manifested.delete(question.id);
+        }
         this.#connection.send({ t: 'done', id: question.id });
         return;
       }
@@ -99,18 +109,32 @@ export class Inspector {
     const manifest = new Manifest({ mtime: question.mtime });
     const reading = question.fresh ? writeOnly(cache) : cache;
     const limits = { maxFileSizeBytes: Number.MAX_SAFE_INTEGER };
-    for await (const { path, observation } of scan({ root, watchlists, cache: reading, ...limits })) {
-      manifest.add(path, observation);
-    }
+    for await (const scanned of scan({ root, watchlists, cache: reading, ...limits })) manifest.take(scanned);
     cache.commit();
     return { manifest, theirs: new Map(), except: new Set() };
   }
 
-  #current(id: number): Promise<Manifested> {
-    if (this.#manifested === undefined || this.#manifested.id !== id) {
-      throw new Error('a question about a manifest that was not asked for');
+  #keep(id: number, ready: Promise<Manifested>): void {
+    this.#manifested.set(id, ready);
+    for (const oldest of this.#manifested.keys()) {
+      if (this.#manifested.size <= keptManifests) break;
+      this.#manifested.delete(oldest);
     }
-    return this.#manifested.ready;
+    this.#forgetLater();
+  }
+
+  /** Where both trees are the same nothing more is asked, and a manifest is too large to be kept for nothing. */
+  #forgetLater(): void {
+    clearTimeout(this.#forgetting);
+    this.#forgetting = setTimeout(() => this.#manifested.clear(), keptMs);
+    this.#forgetting.unref();
+  }
+
+  #current(id: number): Promise<Manifested> {
+    const manifested = this.#manifested.get(id);
+    if (manifested === undefined) throw new Error('a question about a manifest that was not asked for');
+    this.#forgetLater();
+    return manifested;
   }
 
   async #sendDifferences(id: number, { manifest, theirs }: Manifested): Promise<void> {
@@ -163,7 +187,7 @@ export class Inspector {
   #rememberAgreed({ manifest, except }: Manifested): void {
     const memory = this.#memory;
     if (memory === undefined) return;
-    for (const [path, entry] of manifest.entries) if (!except.has(path)) memory.record(path, entry);
+    memory.recordAll(manifest.entriesBut(except));
     // Both nodes hold the same: what this node alone knew to be in conflict is not any more.
     for (const path of memory.inConflict())
       if (!except.has(path) && !manifest.isUnknown(path)) memory.resolved(path);
@@ -242,6 +266,7 @@ export class Inspector {
 function writeOnly(cache: EntryCache): EntryCache {
   return {
     get: () => undefined,
+    packed: () => undefined,
     set: (path, stamp, entry) => cache.set(path, stamp, entry),
     delete: (path) => cache.delete(path),
   };

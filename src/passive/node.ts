@@ -1,6 +1,7 @@
 import type { Command } from '../config/watchlist.ts';
 import type { Entry, FileEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
+import type { Packed } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
 import type { Seat, Switch } from '../core/seat.ts';
@@ -26,6 +27,8 @@ export type ServedWatchlists = {
 export type PeerMemory = {
   agreed(path: ReplicaPath): Entry | undefined;
   record(path: ReplicaPath, entry: Entry): void;
+  /** As record, of very many of which most are known. */
+  recordAll(entries: Iterable<readonly [ReplicaPath, Packed]>): void;
   /** Notes what is about to be placed; `commit` forgets it in the transaction that remembers the results. */
   intend(pushes: readonly { readonly path: ReplicaPath; readonly put: Entry }[]): void;
   commit(): void;

@@ -1,7 +1,8 @@
 import type { Entry } from '../core/entry.ts';
+import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Database, OnDamaged } from './database.ts';
-import { countColumn, entryColumn, pathColumn } from './rows.ts';
+import { countColumn, entryColumn, packedJsonColumn, pathColumn } from './rows.ts';
 
 /** How long an agreed absence is remembered, milliseconds. */
 const tombstoneMs = 30 * 24 * 3600 * 1000;
@@ -18,6 +19,8 @@ export type LedgerOptions = {
 
 /** null: forgotten on purpose, to be taken for never agreed. */
 type Remembered = Entry | null;
+/** As it is kept in memory, where there may be very many. */
+type Kept = Packed | null;
 
 /**
  * The agreed entries with one peer. `undefined` means never agreed; the entry `absent` means agreed to be
@@ -31,7 +34,7 @@ export class Ledger {
   readonly #database: Database;
   readonly #options: LedgerOptions;
   readonly #pending = new Map<ReplicaPath, Remembered>();
-  readonly #memory: Map<ReplicaPath, Remembered> | undefined;
+  readonly #memory: Map<ReplicaPath, Kept> | undefined;
   #present = 0;
   #seenVersion = -1;
   #seenBatch = -1;
@@ -50,6 +53,23 @@ export class Ledger {
   /** The agreed entry; undefined where the nodes never agreed. */
   get(path: ReplicaPath): Entry | undefined {
     return this.#remembered(path) ?? undefined;
+  }
+
+  /** Whether exactly this is agreed, a file's mtime included. */
+  holds(path: ReplicaPath, packed: Packed): boolean {
+    if (this.#memory !== undefined) return this.#memory.get(path) === packed;
+    const agreed = this.get(path);
+    return agreed !== undefined && packEntry(agreed) === packed;
+  }
+
+  /** Notes that both nodes hold all of these; what is known already costs a comparison. */
+  recordAll(entries: Iterable<readonly [ReplicaPath, Packed]>): void {
+    const stored = this.#memory ?? this.#loadSince(-1);
+    for (const [path, packed] of entries) {
+      const pending = this.#pending.get(path);
+      const known = pending === undefined ? stored.get(path) : kept(pending);
+      if (known !== packed) this.#note(path, unpacked(packed));
+    }
   }
 
   /** Whether there is an agreement about the path, be it that nothing is there. */
@@ -93,6 +113,7 @@ export class Ledger {
 
   /** Agreed paths at or below `path` where something is. In no order. */
   below(path: ReplicaPath): ReplicaPath[] {
+    if (this.#memory !== undefined && path.indexOf('/', 1) < 0) return presentBelow(this.#memory, path);
     const found = new Set<ReplicaPath>();
     for (const row of this.#rowsBelow(path)) {
       const known = pathColumn(row['path']);
@@ -122,9 +143,9 @@ export class Ledger {
   /** All agreements, those on an absence included, as they are now; records made meanwhile do not show. */
   entries(): [ReplicaPath, Entry][] {
     const all = new Map(this.#memory ?? this.#loadSince(-1));
-    for (const [path, entry] of this.#pending) all.set(path, entry);
+    for (const [path, entry] of this.#pending) all.set(path, kept(entry));
     const known: [ReplicaPath, Entry][] = [];
-    for (const [path, entry] of all) if (entry !== null) known.push([path, entry]);
+    for (const [path, packed] of all) if (packed !== null) known.push([path, unpacked(packed)]);
     return known;
   }
 
@@ -155,16 +176,19 @@ export class Ledger {
 
   #note(path: ReplicaPath, entry: Remembered): void {
     this.#pending.set(path, entry);
-    if (this.#memory !== undefined) this.#put(this.#memory, path, entry);
+    if (this.#memory !== undefined) this.#put(this.#memory, path, kept(entry));
   }
 
-  #put(memory: Map<ReplicaPath, Remembered>, path: ReplicaPath, entry: Remembered): void {
-    this.#present += Number(isPresent(entry)) - Number(isPresent(memory.get(path)));
+  #put(memory: Map<ReplicaPath, Kept>, path: ReplicaPath, entry: Kept): void {
+    this.#present += Number(isHeld(entry)) - Number(isHeld(memory.get(path)));
     memory.set(path, entry);
   }
 
   #remembered(path: ReplicaPath): Remembered | undefined {
-    if (this.#memory !== undefined) return this.#memory.get(path);
+    if (this.#memory !== undefined) {
+      const packed = this.#memory.get(path);
+      return typeof packed === 'string' ? unpacked(packed) : packed;
+    }
     const pending = this.#pending.get(path);
     return pending === undefined ? this.#stored(path) : pending;
   }
@@ -190,19 +214,19 @@ export class Ledger {
   }
 
   /** Rows of batches after `batch`; remembers the newest batch in memory mode. */
-  #loadSince(batch: number): Map<ReplicaPath, Remembered> {
+  #loadSince(batch: number): Map<ReplicaPath, Kept> {
     const columns = 'SELECT path, entry, batch FROM ledger WHERE peer = ?';
     // All of them in the order of the key; a few by the index of batches.
     const all = batch < 0;
     const statement = this.#database.statement(all ? columns : `${columns} AND batch > ?`);
     const values = all ? [this.peer] : [this.peer, batch];
-    const loaded = new Map<ReplicaPath, Remembered>();
+    const loaded = new Map<ReplicaPath, Kept>();
     this.#database.read(() => {
       for (const row of statement.iterate(...values)) {
         this.#seenBatch = Math.max(this.#seenBatch, countColumn(row['batch']) ?? -1);
         const path = pathColumn(row['path']);
         if (path === undefined) this.#damaged(String(row['path']), 'not a path');
-        else loaded.set(path, this.#entryOf(path, row['entry']) ?? null);
+        else loaded.set(path, this.#packedOf(path, row['entry']));
       }
     });
     return loaded;
@@ -213,6 +237,13 @@ export class Ledger {
     const entry = entryColumn(column);
     if (entry === undefined) this.#damaged(path, 'not an entry');
     return entry;
+  }
+
+  #packedOf(path: ReplicaPath, column: unknown): Kept {
+    if (column === null) return null;
+    const packed = packedJsonColumn(column);
+    if (packed === undefined) this.#damaged(path, 'not an entry');
+    return packed ?? null;
   }
 
   #damaged(key: string, detail: string): void {
@@ -230,6 +261,27 @@ export class Ledger {
 
 function isPresent(entry: Remembered | undefined): boolean {
   return entry !== undefined && entry !== null && entry.kind !== 'absent';
+}
+
+function kept(entry: Remembered): Kept {
+  return entry === null ? null : packEntry(entry);
+}
+
+function unpacked(packed: Packed): Entry {
+  const entry = unpackEntry(packed);
+  if (entry === undefined) throw new Error(`expected a packed entry, found ${packed}`);
+  return entry;
+}
+
+function isHeld(entry: Kept | undefined): boolean {
+  return typeof entry === 'string' && entry !== '-';
+}
+
+/** A search of all, which costs less than reading most of them from the database. */
+function presentBelow(memory: ReadonlyMap<ReplicaPath, Kept>, path: ReplicaPath): ReplicaPath[] {
+  const found: ReplicaPath[] = [];
+  for (const [known, entry] of memory) if (isHeld(entry) && atOrBelow(known, path)) found.push(known);
+  return found;
 }
 
 function atOrBelow(path: ReplicaPath, top: ReplicaPath): boolean {

@@ -6,11 +6,11 @@
  * throttled and decided by times, so the events of the system are read as they are (`raw`).
  */
 import { lstatSync, realpathSync, type Stats } from 'node:fs';
-import { FSWatcher } from 'chokidar';
 import type { Change } from '../core/dirty.ts';
 import { Failure } from '../core/failure.ts';
 import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
 import { BurstMeter } from './burst.ts';
+import { DirectoryWatches } from './directories.ts';
 import { Ground, pathsMeant, watchedPathOf } from './ground.ts';
 import type { Hint } from './hint.ts';
 import { readInotifyLimits, readOpenFilesLimit, readQueueLength } from './limits.ts';
@@ -60,7 +60,7 @@ class DirectoryWatcher implements Watcher {
   readonly #options: WatcherOptions;
   readonly #ground: Ground;
   readonly #territory: Territory;
-  readonly #chokidar: FSWatcher;
+  readonly #chokidar: DirectoryWatches;
   readonly #burst = new BurstMeter({ queueLength: readQueueLength() });
   readonly #secondLooks = new SecondLooks(secondLooksMs, (tree) => this.#hintTree(tree));
   /** Directories that chokidar knows, and those of them that it could not watch. */
@@ -81,7 +81,7 @@ class DirectoryWatcher implements Watcher {
     this.#options = options;
     this.#ground = new Ground(root);
     this.#territory = new Territory(options.watchlists);
-    this.#chokidar = new FSWatcher({
+    this.#chokidar = new DirectoryWatches({
       ignored: (path, stats) => this.#isIgnored(path, stats),
       // The events of the first scan tell which directories are watched.
       ignoreInitial: false,

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { packEntry } from '../../src/core/packed.ts';
 import { parseReplicaPath, type ReplicaPath } from '../../src/core/path.ts';
 import type { Directories } from '../../src/files/confined.ts';
 import type { EntryCache, Observation } from '../../src/files/observation.ts';
@@ -33,6 +34,10 @@ export function memoryCache(): EntryCache & { readonly size: number } {
   const known = new Map<string, { stamp: string; entry: Extract<Observation, { kind: 'entry' }>['entry'] }>();
   return {
     get: (path) => known.get(path),
+    packed: (path, stamp) => {
+      const found = known.get(path);
+      return found?.stamp === stamp ? packEntry(found.entry) : undefined;
+    },
     set: (path, stamp, entry) => known.set(path, { stamp, entry }),
     delete: (path) => known.delete(path),
     get size() {

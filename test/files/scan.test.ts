@@ -50,7 +50,8 @@ type Found = { readonly path: string; readonly observation: Observation };
 
 async function scanned(root: string, options: Partial<ScanOptions> = {}): Promise<Found[]> {
   const watchlists = everything(['/etc']);
-  return all(scan({ root, watchlists, maxFileSizeBytes: 1024, ...options }));
+  const found = await all(scan({ root, watchlists, maxFileSizeBytes: 1024, ...options }));
+  return found.map(({ path, observation }) => ({ path, observation }));
 }
 
 function paths(found: readonly Found[]): string[] {

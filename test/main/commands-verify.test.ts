@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -187,6 +188,68 @@ describe('verify', () => {
         /^BM-CONFSYNC CRITICAL - 9 paths differ, 10 paths checked \| drift=9;0;0;0; checked=10;;;0; time=\d+\.\d{3}s;;;0;\n$/,
       );
     });
+  });
+});
+
+describe('verify, while the daemon runs', () => {
+  let pair: Pair;
+  before(async () => {
+    pair = await Pair.open();
+    write(pair.root('active'), tree);
+    execFileSync('cp', ['-a', `${pair.root('active')}/.`, pair.root('passive')]);
+    await pair.startActive();
+  });
+  after(() => pair[Symbol.asyncDispose]());
+  const sessions = (): number => pair.sshd.log().match(/Accepted publickey/g)?.length ?? 0;
+
+  it('opens no connection of its own, and looks at both disks all the same', async () => {
+    const before = sessions();
+    assert.equal(before, 1);
+    const same = await pair.run('active', ['verify', '--json']);
+    assert.equal(same.code, 0, same.stderr);
+    const { checked, inSync, peers } = asJson(same);
+    assert.deepEqual(
+      { checked, inSync, names: peers.map(({ name }) => name) },
+      { checked: 9, inSync: true, names: ['mail2'] },
+    );
+
+    for (const { path, edit } of Object.values(edits)) edit(pair.at('passive', path));
+    for (const flags of [[], ['--full']]) {
+      const ran = await pair.run('active', ['verify', '--json', ...flags]);
+      assert.equal(ran.code, 1, ran.stderr);
+      const expected = Object.entries(edits).map(([kind, { path }]) => [path, kind]);
+      const { '/etc/mtime.conf': mtime, ...found } = Object.fromEntries(expected);
+      assert.deepEqual(driftOf(ran), flags.length === 0 ? found : { ...found, '/etc/mtime.conf': mtime });
+    }
+    assert.equal(sessions(), before);
+  });
+
+  it('finds a change that keeps size and mtime', async () => {
+    const file = pair.at('passive', '/etc/content.conf');
+    const { atime, mtime } = statSync(pair.at('active', '/etc/content.conf'));
+    writeFileSync(file, 'one\ntwo\nthrex\n');
+    utimesSync(file, atime, mtime);
+    const ran = await pair.run('active', ['verify', '--json']);
+    assert.equal(driftOf(ran)['/etc/content.conf'], 'content');
+  });
+
+  it('answers several at once', async () => {
+    const runs = await Promise.all([1, 2, 3].map(() => pair.run('active', ['verify', '--json'])));
+    for (const ran of runs) assert.equal(ran.code, 1, ran.stderr);
+    const [first, ...others] = runs.map(driftOf);
+    for (const other of others) assert.deepEqual(other, first);
+  });
+
+  it('connects by itself where the daemon has no session, and for what --diff shows', async () => {
+    const before = sessions();
+    const shown = await pair.run('active', ['verify', '--diff']);
+    assert.match(shown.stdout, /^-threx$/m);
+    assert.equal(sessions(), before + 1);
+    await pair.run('active', ['ha', 'disable', '--reason', 'upgrade', '--local']);
+    const disabled = await pair.run('active', ['verify', '--json']);
+    assert.equal(disabled.code, 1, disabled.stderr);
+    assert.equal(driftOf(disabled)['/etc/content.conf'], 'content');
+    assert.equal(sessions(), before + 2);
   });
 });
 

@@ -5,12 +5,14 @@ import { openLog } from '../../log/log.ts';
 import { placingRight } from '../../passive/placing.ts';
 import { serve } from '../../passive/serve.ts';
 import { composePassive } from '../compose-passive.ts';
+import { keepHeapSmall } from '../memory.ts';
 import { openNode } from '../node.ts';
 import { receiverHooks } from '../receiver-hooks.ts';
 import { duplexOf } from '../standard-streams.ts';
 
 /** Speaks the protocol on standard input and output. What it has to say to people goes to standard error. */
 export async function receive(options: { config: string }): Promise<Exit> {
+  keepHeapSmall();
   const log = openLog({ format: 'text', level: 'warn' });
   const node = await openNode(options.config, log);
   const stream = duplexOf(process.stdin, process.stdout);

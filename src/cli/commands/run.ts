@@ -4,6 +4,7 @@ import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { serveRequest } from '../daemon/requests.ts';
+import { keepHeapSmall } from '../memory.ts';
 import { openNode } from '../node.ts';
 
 export type RunOptions = {
@@ -14,6 +15,7 @@ export type RunOptions = {
 
 /** Runs until SIGTERM or SIGINT. */
 export async function runDaemon(options: RunOptions): Promise<Exit> {
+  keepHeapSmall();
   const log = openLog({ format: options.logFormat, level: options.logLevel });
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();

@@ -1,19 +1,12 @@
-import { fetchContent } from '../../active/questions.ts';
-import type { Session } from '../../active/session.ts';
-import { type PeerDrift, verifyPeer } from '../../active/verify.ts';
+import { type Config, loadConfig } from '../../config/load.ts';
 import { askDaemon } from '../../control/client.ts';
-import type { Log } from '../../core/event.ts';
 import { type Ended, Failure } from '../../core/failure.ts';
 import { printable } from '../../core/path.ts';
-import { openLog } from '../../log/log.ts';
 import type { Conflict } from '../../state/conflicts.ts';
-import { openTree } from '../compose-active.ts';
-import { openInspection } from '../connect.ts';
-import { maxDiffBytes, readOwn } from '../content.ts';
+import type { VerifyAnswer } from '../daemon/answers.ts';
 import type { Io } from '../io.ts';
-import { type Node, openNode, requireActive } from '../node.ts';
-import { count, describeEntry, durationText, labels, paint, sizeText } from '../render.ts';
-import { renderDiff } from '../render-diff.ts';
+import { count, describeEntry, durationText, labels, paint } from '../render.ts';
+import type { Compared, Verified } from '../verify-by-hand.ts';
 
 export type VerifyCommand = {
   readonly config: string;
@@ -23,78 +16,56 @@ export type VerifyCommand = {
   readonly nagios: boolean;
 };
 
-/** How long changes that are on their way may take to arrive before they count as drift, milliseconds. */
-const settleMs = 5000;
-
-type Verified = { readonly name: string; readonly result: PeerDrift; readonly diffs: readonly string[] };
-
 /** Compares every peer with this node. Ends with `drift` when any differs. */
 export async function verify(options: VerifyCommand, io: Io): Promise<Ended> {
-  const log: Log = openLog({ format: 'text', level: 'warn' });
-  const node = await openNode(options.config, log);
-  requireActive(node, 'verify');
-  if (node.config.peers.length === 0) throw noPeers(options.config);
   const start = performance.now();
-  const peers: Verified[] = [];
-  for (const peer of node.config.peers) {
-    const { session, close } = await openInspection(node, peer);
-    try {
-      const result = await verifyPeer({
-        session,
-        tree: openTree(node),
-        full: options.full,
-        settle: () => flushDaemon(node),
-      });
-      if (result === undefined) throw lost(peer.name);
-      const shown = options.json ? { ...io, colour: false } : io;
-      const diffs = options.diff ? await diffsOf(node, session, peer.name, result, shown) : [];
-      peers.push({ name: peer.name, result, diffs });
-    } finally {
-      close();
-    }
-  }
-  node.cache.commit();
-  const conflicts = node.conflicts.list();
-  node.database.close();
+  const config = loadConfig(options.config);
+  const compared = config.peers.length === 0 ? [] : await throughDaemon(config, options.full);
+  const isDone =
+    compared.length > 0 &&
+    compared.every(({ result }) => result !== undefined && (!options.diff || result.drift.length === 0));
+  // What takes long to load is not needed where the daemon knows it all.
+  const byHand = isDone ? undefined : await import('../verify-by-hand.ts');
+  const shown = options.json ? { ...io, colour: false } : io;
+  const peers = (await byHand?.verifyByHand(options, shown, compared)) ?? compared.flatMap(asVerified);
   const durationMs = performance.now() - start;
   const drifting = peers.reduce((sum, { result }) => sum + result.drift.length, 0);
   if (options.json) io.out(`${JSON.stringify(asJson(peers, durationMs))}\n`);
   else if (options.nagios) return nagios(peers, durationMs, io);
-  else for (const peer of peers) show(peer, { node: node.config.node, durationMs, io, conflicts });
+  else {
+    const conflicts = drifting === 0 ? [] : await conflictsOf(options.config);
+    for (const peer of peers) show(peer, { node: config.node, durationMs, io, conflicts });
+  }
   return drifting === 0 ? 'done' : 'drift';
 }
 
-/** Nothing was compared, which must not look like "in sync". */
-function noPeers(file: string): Failure {
-  return new Failure({
-    code: 'no-peers',
-    exit: 'usage',
-    message: `expected at least one peer in ${file}, found none`,
-    hint: 'add the passive node to `peers`; the comments in that file say how',
-  });
-}
-
-/** Lets the daemon, if it runs, send what it has before a difference is called drift. */
-async function flushDaemon(node: Node): Promise<void> {
+/**
+ * Asks the daemon, whose session with each peer is open: both nodes look at their disks all the same. No result for the
+ * peers that it has no session with; none at all where no daemon runs that can be asked.
+ */
+async function throughDaemon(config: Config, full: boolean): Promise<Compared[]> {
   try {
-    await askDaemon({
-      runtime: node.config.runtime,
-      command: 'flush',
-      args: { paths: [], timeoutMs: settleMs },
-    });
+    const asked = await askDaemon({ runtime: config.runtime, command: 'verify', args: { full } });
+    if (!asked.answered) return [];
+    const { peers } = asked.value as VerifyAnswer;
+    return config.peers.map(({ name }) => ({
+      name,
+      result: peers.find((peer) => peer.name === name)?.result ?? undefined,
+    }));
   } catch (error) {
-    // That it could not flush is no answer to what was asked: the second look tells.
-    if (!(error instanceof Failure)) throw error;
+    // It went away, or is older than this command. Nothing is changed by asking again.
+    if (error instanceof Failure && ['daemon-gone', 'unknown-request'].includes(error.code)) return [];
+    throw error;
   }
 }
 
-function lost(peer: string): Failure {
-  return new Failure({
-    code: 'peer-unreachable',
-    exit: 'unreachable',
-    message: `the link to ${peer} was lost while the trees were compared`,
-    hint: 'run it again; see `bm-confsync status` for the link',
-  });
+function asVerified({ name, result }: Compared): Verified[] {
+  return result === undefined ? [] : [{ name, result, diffs: [] }];
+}
+
+async function conflictsOf(configFile: string): Promise<Conflict[]> {
+  const { knownConflicts } = await import('../verify-by-hand.ts');
+  return knownConflicts(configFile);
 }
 
 function asJson(peers: readonly Verified[], durationMs: number): unknown {
@@ -160,28 +131,4 @@ function nagios(peers: readonly Verified[], durationMs: number, io: Io): Ended {
     `BM-CONFSYNC ${state} - ${text}, ${count(checked, 'path')} checked | drift=${drift};0;0;0; checked=${checked};;;0; time=${(durationMs / 1000).toFixed(3)}s;;;0;\n`,
   );
   return drift === 0 ? 'ok' : 'critical';
-}
-
-async function diffsOf(
-  node: Node,
-  session: Session,
-  peer: string,
-  result: PeerDrift,
-  io: Io,
-): Promise<string[]> {
-  const diffs: string[] = [];
-  for (const { path, kind, active, passive } of result.drift) {
-    if (kind !== 'content' && kind !== 'missing' && kind !== 'extra' && kind !== 'type') continue;
-    if (active.kind !== 'file' && passive.kind !== 'file') continue;
-    const largest = Math.max(...[active, passive].map((entry) => (entry.kind === 'file' ? entry.size : 0)));
-    if (largest > maxDiffBytes) {
-      diffs.push(`too large to show ${printable(path)}: ${sizeText(largest)}\n`);
-      continue;
-    }
-    const from = passive.kind === 'file' ? await fetchContent(session, path, maxDiffBytes) : Buffer.alloc(0);
-    const to = active.kind === 'file' ? readOwn(node, path) : Buffer.alloc(0);
-    if (from === undefined || to === undefined) continue;
-    diffs.push(renderDiff(io, { path, fromName: peer, toName: node.config.node, from, to }));
-  }
-  return diffs;
 }

@@ -1,5 +1,6 @@
 import type { Peer } from '../../active/peer.ts';
 import { resync } from '../../active/resync.ts';
+import { verifyPeer } from '../../active/verify.ts';
 import type { Reply } from '../../control/protocol.ts';
 import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
@@ -11,7 +12,7 @@ import { rememberConflict } from '../known-conflicts.ts';
 import { type Node, requireEnabled } from '../node.ts';
 import type { EnableReport } from '../peer-requests.ts';
 import { type ResolveReport, resolveConflicts, type Take, takePassive } from '../resolve.ts';
-import type { Explained, FlushReport } from './answers.ts';
+import { type Explained, type FlushReport, settleMs, type VerifyAnswer } from './answers.ts';
 
 /** How long a planned change of the seat waits for what is on its way, milliseconds. */
 const drainMs = 10_000;
@@ -141,6 +142,33 @@ export class ActiveSide {
     }
     // What came out of the lanes as still moving, or waits to be tried again, goes round once more.
     if (!signal.aborted && this.node.engine.dirty > 0) await this.#drained(peers, signal);
+  }
+
+  /**
+   * Compares every peer that a session is open with, over that session. Null for the others, and where the link was lost
+   * meanwhile: the command connects by itself then, and says what is wrong.
+   */
+  async verify(full: boolean): Promise<VerifyAnswer> {
+    const { peers, tree } = this.node;
+    const settle = (): Promise<void> => this.#settle();
+    const compared = await Promise.all(
+      peers.map(async ({ name, session }) => {
+        const result = session && (await verifyPeer({ session, tree, full, settle }));
+        return { name, result: result ?? null };
+      }),
+    );
+    this.#node.cache.commit();
+    return { peers: compared };
+  }
+
+  /** Lets what is on its way arrive, as far as it can. */
+  async #settle(): Promise<void> {
+    try {
+      await this.flush({ paths: [], timeoutMs: settleMs }, AbortSignal.timeout(settleMs));
+    } catch (error) {
+      // That it could not be sent is no answer to what was asked: the second look tells.
+      if (!(error instanceof Failure)) throw error;
+    }
   }
 
   async resync(paths: ReplicaPath[], reply: Reply): Promise<unknown> {

@@ -1,3 +1,4 @@
+import type { PeerDrift } from '../../active/verify.ts';
 import type { Entry } from '../../core/entry.ts';
 import type { Reason } from '../../core/failure.ts';
 import type { ConflictKind } from '../../core/plan.ts';
@@ -7,6 +8,14 @@ import type { ConflictKind } from '../../core/plan.ts';
 export type FlushReport = {
   readonly flushed: boolean;
   readonly held: { path: string; peer: string; reason: Reason | ConflictKind; detail: string }[];
+};
+
+/** How long changes that are on their way may take to arrive before they count as drift, milliseconds. */
+export const settleMs = 5000;
+
+/** `result`: null where there is no session with the peer. */
+export type VerifyAnswer = {
+  readonly peers: readonly { readonly name: string; readonly result: PeerDrift | null }[];
 };
 
 export type Explained = {

@@ -4,13 +4,14 @@ import type { Reply, Request } from '../../control/protocol.ts';
 import { Failure } from '../../core/failure.ts';
 import { path } from '../../wire/entry.ts';
 import { openConversation } from '../connect.ts';
-import type { Node } from '../node.ts';
+import { type Node, requireActive } from '../node.ts';
 import { restoreArgs, restoreVersion } from '../restore.ts';
 import type { Daemon } from './daemon.ts';
 import { statusOf } from './status.ts';
 
 const pathsArgs = z.object({ paths: z.array(path) });
 const flushArgs = z.object({ paths: z.array(path), timeoutMs: z.number().nonnegative() });
+const verifyArgs = z.object({ full: z.boolean() });
 const resumeArgs = z.object({ allowDeletes: z.boolean() });
 const pathArgs = z.object({ path });
 const resolveArgs = z.object({ ids: z.array(z.string()), take: z.enum(['active', 'passive']) });
@@ -28,6 +29,11 @@ type Handler = (
 const handlers: Readonly<Record<string, Handler>> = {
   status: async ({ node, daemon }) => statusOf(node, daemon),
   flush: ({ daemon }, args, _reply, signal) => daemon.requireActive().flush(flushArgs.parse(args), signal),
+  verify: async ({ node, daemon }, args) => {
+    requireActive(node, 'verify');
+    // While it starts it has no session yet, whatever its seat.
+    return (await daemon.active?.verify(verifyArgs.parse(args).full)) ?? { peers: [] };
+  },
   resync: ({ daemon }, args, reply) => daemon.requireActive().resync(pathsArgs.parse(args).paths, reply),
   resume: ({ daemon }, args) => daemon.requireActive().resume(resumeArgs.parse(args).allowDeletes),
   explain: async ({ daemon }, args) =>
