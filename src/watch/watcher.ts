@@ -10,6 +10,7 @@ import { FSWatcher } from 'chokidar';
 import type { Change } from '../core/dirty.ts';
 import { Failure } from '../core/failure.ts';
 import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
+import { passed } from '../log/trace.ts';
 import { BurstMeter } from './burst.ts';
 import { Ground, pathsMeant, watchedPathOf } from './ground.ts';
 import type { Hint } from './hint.ts';
@@ -255,6 +256,7 @@ class DirectoryWatcher implements Watcher {
 
   #hintPath(path: ReplicaPath, change: Change): void {
     if (isTemporaryName(nameOf(path)) || !this.#territory.includes(path)) return;
+    passed('event', path);
     this.#hint({ kind: 'path', path, change });
   }
 
