@@ -51,7 +51,8 @@ export function renderSummary(
   ].join('\n');
 }
 
-function describe({ made, tookSeconds, machine, versions, size }: Report): string {
+/** One sentence after the other about where and how it was measured. */
+export function describe({ made, tookSeconds, machine, versions, size }: Report): string {
   const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return (
     `Measured ${made.slice(0, 10)} in ${Math.round(tookSeconds / 60)} minutes on ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ` +
@@ -114,7 +115,7 @@ function shown(verdict: string): string {
   return verdict === 'met' ? 'met' : `**${verdict}**`;
 }
 
-function renderRow({ name, title, results, verdicts }: RowResult): string[] {
+export function renderRow({ name, title, results, verdicts }: RowResult): string[] {
   return [
     `**${title}** (\`${name}\`)`,
     '',
@@ -139,7 +140,7 @@ function renderResult(result: Result): string {
   return `| ${result.peer} | ${durationText(median)} | ${high.kind} ${durationText(high.value)} | ${middle} | ${samples} |`;
 }
 
-function renderSurvey(survey: SurveyResult): string[] {
+export function renderSurvey(survey: SurveyResult): string[] {
   const head = [`**${survey.title}** (\`${survey.name}\`)`, ''];
   if (survey.kind === 'failed') return [...head, `failed: ${inCell(survey.reason)}`, ''];
   return [

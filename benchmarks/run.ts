@@ -4,7 +4,15 @@ import { parseArgs } from 'node:util';
 import { checkout } from '../test/rig/pair.ts';
 import { describeMachine, describeVersions } from './machine.ts';
 import { renderPlot } from './plot.ts';
-import { insertReport, type Report, renderReport, renderSummary } from './report.ts';
+import {
+  describe,
+  insertReport,
+  type Report,
+  renderReport,
+  renderRow,
+  renderSummary,
+  renderSurvey,
+} from './report.ts';
 import { measure, type Row, type RowResult, type Size } from './row.ts';
 import { rows, surveys } from './suite.ts';
 import { type Survey, type SurveyResult, takeSurvey } from './survey.ts';
@@ -60,7 +68,7 @@ function parse(argv: string[]): Asked | undefined {
     list: values.list,
     rows: rows.filter(({ name }) => all || positionals.includes(name)),
     surveys: surveys.filter(({ name, long }) =>
-      all ? long !== true || values.long : positionals.includes(name),
+      all ? long !== true || values.long || values.list : positionals.includes(name),
     ),
     size: {
       files,
@@ -109,12 +117,16 @@ async function take(asked: Asked): Promise<Report> {
   const measured: RowResult[] = [];
   for (const row of asked.rows) {
     said(row.name, namesOf(row.peers));
-    measured.push(await measure(row, asked));
+    const result = await measure(row, asked);
+    measured.push(result);
+    process.stdout.write(`${renderRow(result).join('\n')}\n`);
   }
   const taken: SurveyResult[] = [];
   for (const survey of asked.surveys) {
     said(survey.name, survey.title(survey.scale?.(asked.size) ?? asked.size));
-    taken.push(await takeSurvey(survey, asked.size));
+    const result = await takeSurvey(survey, asked.size);
+    taken.push(result);
+    process.stdout.write(`${renderSurvey(result).join('\n')}\n`);
   }
   said('all', 'done');
   const tookSeconds = (performance.now() - start) / 1000;
@@ -133,7 +145,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const report = await take(asked);
-  process.stdout.write(renderReport(report));
+  process.stdout.write(`${describe(report)}\n`);
   if (asked.whole) publish(report);
   // A missed bar is a result. A peer that could not be measured is a fault of the bench, or of the peer.
   const failed = [...report.rows.flatMap(({ results }) => results), ...report.surveys];

@@ -17,7 +17,7 @@ async function install(pair: Pair, ssl: boolean): Promise<Installed> {
   const folder = join(pair.folder, 'csync2');
   rmSync(folder, { recursive: true, force: true });
   for (const name of ['.', 'active', 'passive']) mkdirSync(join(folder, name), { recursive: true });
-  writeFileSync(join(folder, 'key'), 'of no importance, on loopback only, for as long as the row runs\n');
+  writeFileSync(join(folder, 'key'), 'OfNoImportanceOnLoopbackForAsLongAsTheRowRuns123\n');
   writeFileSync(join(folder, 'csync2.cfg'), configOf(pair, folder, ssl));
   if (ssl) {
     const files = [
@@ -75,7 +75,12 @@ function csync2(options: { ssl: boolean } & Pick<Peer, 'name' | 'about' | 'mostS
     ...about,
     serve: async (pair) => {
       const made = await install(pair, ssl);
-      const server = await startProgram('env', [...commandOf(made, 'passive'), '-ii'], /daemon running/);
+      // Without stdbuf what it says about itself stays in a buffer.
+      const server = await startProgram(
+        'stdbuf',
+        ['-oL', 'env', ...commandOf(made, 'passive'), '-ii'],
+        /daemon running/,
+      );
       // Both ends remember the other one at the first connection.
       await answers(made.port);
       return server;
