@@ -46,7 +46,12 @@ export type RowResult = {
   readonly verdicts: readonly Verdict[];
 };
 
-export type MeasureOptions = { readonly size: Size; readonly repeat?: number | undefined };
+export type MeasureOptions = {
+  readonly size: Size;
+  readonly repeat?: number | undefined;
+  /** Stops between two samples; everything that was started ends, and `measure` throws the reason. */
+  readonly signal?: AbortSignal;
+};
 
 /** Thrown by `open` where there is nothing to measure, which is no failure. */
 export class NotRun extends Error {
@@ -68,6 +73,7 @@ export async function measure(row: Row, options: MeasureOptions): Promise<RowRes
   const repeat = options.repeat ?? row.repeat;
   try {
     for (const running of all) {
+      options.signal?.throwIfAborted();
       await attempt(running, async () => {
         running.series = await row.open(running.peer, size);
       });
@@ -76,6 +82,7 @@ export async function measure(row: Row, options: MeasureOptions): Promise<RowRes
       for (const running of all) {
         const { series, peer, samplesMs } = running;
         if (series === undefined || round >= (peer.mostSamples ?? repeat)) continue;
+        options.signal?.throwIfAborted();
         // Whoever gathers events by a clock of his own is met at any phase of it.
         await pause(50 + 150 * random());
         await attempt(running, async () => {

@@ -106,7 +106,7 @@ function publish(report: Report): void {
   else writeFileSync(readme, text);
 }
 
-async function take(asked: Asked): Promise<Report> {
+async function take(asked: Asked, signal: AbortSignal): Promise<Report> {
   const start = performance.now();
   const said = (name: string, more: string): boolean => {
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
@@ -117,12 +117,13 @@ async function take(asked: Asked): Promise<Report> {
   const measured: RowResult[] = [];
   for (const row of asked.rows) {
     said(row.name, namesOf(row.peers));
-    const result = await measure(row, asked);
+    const result = await measure(row, { ...asked, signal });
     measured.push(result);
     process.stdout.write(`${renderRow(result).join('\n')}\n`);
   }
   const taken: SurveyResult[] = [];
   for (const survey of asked.surveys) {
+    signal.throwIfAborted();
     said(survey.name, survey.title(survey.scale?.(asked.size) ?? asked.size));
     const result = await takeSurvey(survey, asked.size);
     taken.push(result);
@@ -144,7 +145,11 @@ async function main(): Promise<number> {
     process.stdout.write(list(asked));
     return 0;
   }
-  const report = await take(asked);
+  // Daemons, trees and network namespaces do not outlive the run. A second signal ends it at once.
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => stopping.abort(new Error(`stopped by ${name}`)));
+  const report = await take(asked, stopping.signal);
   process.stdout.write(`${describe(report)}\n`);
   if (asked.whole) publish(report);
   // A missed bar is a result. A peer that could not be measured is a fault of the bench, or of the peer.

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -75,10 +75,11 @@ const manglingPeer: Peer = {
   copy: async (pair) => {
     await rsync.copy?.(pair);
     const [path = ''] = (await findFiles(join(pair.passive.root, 'etc'))).toSorted();
+    const { atime, mtime } = statSync(path);
     const content = readFileSync(path);
     content.writeUInt8(content.readUInt8(0) ^ 1, 0);
     writeFileSync(path, content);
-    utimesSync(path, 1_700_000_000, 1_700_000_000);
+    utimesSync(path, atime, mtime);
   },
 };
 
