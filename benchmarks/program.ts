@@ -8,7 +8,7 @@ export type Program =
   | { readonly kind: 'bundle'; readonly file: string }
   | { readonly kind: 'sources'; readonly file: string; readonly reason: string };
 
-const names = ['bm-confsync.js', 'bm-confsync.mjs', 'bm-confsync.cjs', 'main.js', 'main.mjs', 'cli/main.js'];
+const bundle = join(checkout, 'dist', 'lib', 'main.mjs');
 
 let known: Program | undefined;
 
@@ -22,7 +22,6 @@ function findProgram(): Program {
   const sources = (reason: string): Program => ({ kind: 'sources', file: mainFile, reason });
   const asked = process.env['BM_CONFSYNC_BENCH_PROGRAM'];
   if (asked === 'sources') return sources('it was asked for');
-  const found = (): string | undefined => names.map((name) => join(checkout, 'dist', name)).find(existsSync);
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
   };
@@ -30,6 +29,5 @@ function findProgram(): Program {
   // An older bundle would be measured under the name of what is checked out.
   const built = spawnSync('npm', ['run', '--silent', 'build'], { cwd: checkout, encoding: 'utf8' });
   if (built.status !== 0) return sources(`\`npm run build\` ended with ${built.status}`);
-  const file = found();
-  return file === undefined ? sources('the build left no bundle in dist') : { kind: 'bundle', file };
+  return existsSync(bundle) ? { kind: 'bundle', file: bundle } : sources('the build left no bundle in dist');
 }

@@ -22,7 +22,7 @@ export type SeriesOptions = {
   readonly size: Size;
   /** Leaves the active node's tree empty. */
   readonly empty?: boolean;
-  readonly network?: PairOptions['network'];
+  readonly place?: PairOptions['place'];
   /** What ends after the pair, such as the network that it is on. */
   readonly below?: AsyncDisposable;
 };
@@ -31,7 +31,7 @@ export type SeriesOptions = {
 const limits = { maxFileSize: '1GiB', massDeletion: { paths: 1_000_000, percent: 100 } };
 
 /** A pair for measuring: the installed program, every key, no guard in the way, acks noted. */
-export function makeBenchPair(more: Pick<PairOptions, 'network'> = {}): Promise<Pair> {
+export function makeBenchPair(more: Pick<PairOptions, 'place'> = {}): Promise<Pair> {
   return makePair({
     ...more,
     unrestrictedKey: true,
@@ -49,8 +49,8 @@ export async function openSeries(
 ): Promise<Series> {
   await using held = new AsyncDisposableStack();
   if (options.below !== undefined) held.use(options.below);
-  const { network } = options;
-  const pair = held.use(await makeBenchPair(network === undefined ? {} : { network }));
+  const { place } = options;
+  const pair = held.use(await makeBenchPair(place === undefined ? {} : { place }));
   const paths = options.empty === true ? [] : await plant(pair, options.size);
   const series = await build({ pair, paths, held });
   const kept = held.move();

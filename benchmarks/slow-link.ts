@@ -8,7 +8,7 @@ import { mustRun } from './child.ts';
 /** A network namespace that this machine reaches by one slow link. Disposing ends both. */
 export type SlowLink = AsyncDisposable & {
   readonly how: { readonly roundTripMs: number; readonly bitsPerSecond: number };
-  readonly network: NonNullable<PairOptions['network']>;
+  readonly place: NonNullable<PairOptions['place']>;
   /** Takes the link away, so that packets vanish without a word, or gives it back. */
   set(state: 'up' | 'down'): Promise<void>;
 };
@@ -54,7 +54,7 @@ export async function openSlowLink(how: SlowLink['how']): Promise<SlowLink> {
   const kept = held.move();
   return {
     how,
-    network: { address, enter: ['ip', 'netns', 'exec', namespace] },
+    place: { address, within: ['ip', 'netns', 'exec', namespace] },
     set: async (state) => {
       await mustRun('ip', [...inside, 'link', 'set', there, state]);
     },

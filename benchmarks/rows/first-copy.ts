@@ -77,7 +77,7 @@ export const firstCopySlow: Row = {
   bars: [{ times: 1.1, against: rsyncCompressed.name }],
   open: async (peer, size) => {
     const link = await openSlowLink(slow);
-    const { network } = link;
-    return openSeries({ size, empty: true, network, below: link }, async (made) => build(peer, made, size));
+    const { place } = link;
+    return openSeries({ size, empty: true, place, below: link }, async (made) => build(peer, made, size));
   },
 };

@@ -76,7 +76,7 @@ async function take(size: Size): Promise<Figure[]> {
     );
   }
   await using link = await openSlowLink({ roundTripMs: 1, bitsPerSecond: 1e9 });
-  await using pair = await makeBenchPair({ network: link.network });
+  await using pair = await makeBenchPair({ place: link.place });
   const [path = ''] = await plant(pair, size);
   const value = await durableAfterReturn(pair, path, async (change) => {
     await link.set('down');

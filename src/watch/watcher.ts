@@ -10,7 +10,6 @@ import { FSWatcher } from 'chokidar';
 import type { Change } from '../core/dirty.ts';
 import { Failure } from '../core/failure.ts';
 import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
-import { passed } from '../log/trace.ts';
 import { BurstMeter } from './burst.ts';
 import { Ground, pathsMeant, watchedPathOf } from './ground.ts';
 import type { Hint } from './hint.ts';
@@ -256,7 +255,6 @@ class DirectoryWatcher implements Watcher {
 
   #hintPath(path: ReplicaPath, change: Change): void {
     if (isTemporaryName(nameOf(path)) || !this.#territory.includes(path)) return;
-    passed('event', path);
     this.#hint({ kind: 'path', path, change });
   }
 
