@@ -26,7 +26,7 @@ const testPrograms = [
   ['python3', 'python3-minimal'],
   ['ip', 'iproute2'],
 ];
-const benchPrograms = [...testPrograms, ['lsyncd', 'lsyncd']];
+const benchPrograms = [...testPrograms, ['lsyncd', 'lsyncd'], ['csync2', 'csync2'], ['unison', 'unison']];
 
 function isFile(path) {
   return existsSync(path) && statSync(path).isFile();

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { arch, availableParallelism, cpus, release, tmpdir, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { checkout } from '../test/rig/pair.ts';
+import { program } from './program.ts';
 
 export type Machine = {
   readonly cpu: string;
@@ -13,7 +14,9 @@ export type Machine = {
   readonly fileSystem: string;
 };
 
-export type Versions = Readonly<Record<'bm-confsync' | 'node' | 'openssh' | 'rsync' | 'lsyncd', string>>;
+export type Versions = Readonly<
+  Record<'bm-confsync' | 'node' | 'openssh' | 'rsync' | 'lsyncd' | 'csync2' | 'unison', string>
+>;
 
 export function describeMachine(): Machine {
   return {
@@ -26,13 +29,16 @@ export function describeMachine(): Machine {
 }
 
 export function describeVersions(): Versions {
+  const { kind } = program();
   const manifest = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string };
   return {
-    'bm-confsync': `${manifest.version} (${commit()})`,
+    'bm-confsync': `${manifest.version} (${commit()}, ${kind === 'bundle' ? 'bundle' : 'from its sources'})`,
     node: process.version,
     openssh: firstMatch('ssh', ['-V'], /OpenSSH_([^ ,]+)/),
     rsync: firstMatch('rsync', ['--version'], /version ([^ ]+)/),
     lsyncd: firstMatch('lsyncd', ['--version'], /Version: ([^\s]+)/),
+    csync2: firstMatch('dpkg-query', ['-s', 'csync2'], /^Version: (.+)$/m),
+    unison: firstMatch('unison', ['-version'], /version ([^ ]+)/),
   };
 }
 

@@ -1,64 +1,166 @@
+import type { Verdict } from './bar.ts';
 import type { Machine, Versions } from './machine.ts';
 import type { Result, RowResult, Size } from './row.ts';
+import { durationText } from './statistics.ts';
+import { type SurveyResult, verdictOf } from './survey.ts';
 
 export type Report = {
   /** ISO 8601. */
   readonly made: string;
+  /** How long it took, seconds. */
+  readonly tookSeconds: number;
   readonly machine: Machine;
   readonly versions: Versions;
   readonly size: Size;
   readonly rows: readonly RowResult[];
+  readonly surveys: readonly SurveyResult[];
 };
 
 const startMarker = '<!-- bench:start -->';
 const endMarker = '<!-- bench:end -->';
 
-/** The report as Markdown: the machine, one table a row, and what each peer is. */
+/** All of it as Markdown: the machine, one table a row with its bars, and what each peer is. */
 export function renderReport(report: Report): string {
-  const { machine, versions } = report;
   const peers = new Map(
     report.rows.flatMap(({ results }) => results.map(({ peer, about }) => [peer, about])),
   );
   return [
-    `Measured ${report.made.slice(0, 10)} on ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ` +
-      `${machine.kernel}, ${machine.fileSystem}; both nodes on this machine, over a real sshd on loopback. ` +
-      `${Object.entries(versions)
-        .map(([name, version]) => `${name} ${version}`)
-        .join(', ')}. ` +
-      'Peers in turns; every result was compared by rsync and diff before its time counted.',
+    describe(report),
     '',
     ...report.rows.flatMap(renderRow),
+    ...report.surveys.flatMap(renderSurvey),
     ...[...peers].map(([peer, about]) => `- **${peer}**: ${about}.`),
     '',
   ].join('\n');
 }
 
-function renderRow({ title, results }: RowResult): string[] {
+/** What the README shows: the plot, one line a row, one a bar, and where the rest is. */
+export function renderSummary(
+  report: Report,
+  files: { readonly plot: string; readonly all: string },
+): string {
   return [
-    `**${title}**`,
+    describe(report),
+    '',
+    `![Medians of every row, on a logarithmic scale](${files.plot})`,
+    '',
+    ...medians(report.rows),
+    ...bars(report),
+    `[All rows](${files.all}) with p99, spread and what each time means; [how to run them](benchmarks/README.md).`,
+    '',
+  ].join('\n');
+}
+
+/** One sentence after the other about where and how it was measured. */
+export function describe({ made, tookSeconds, machine, versions, size }: Report): string {
+  const names = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  return (
+    `Measured ${made.slice(0, 10)} in ${Math.round(tookSeconds / 60)} minutes on ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ` +
+    `${machine.kernel}, ${machine.fileSystem}; trees of ${size.files} files unless a row says otherwise; both nodes on this machine, over a real sshd. ` +
+    `${names.join(', ')}. ` +
+    'Peers in turns; every result was compared by rsync and diff before its time counted. ' +
+    'A time of bm-confsync and of bare ends when the change is durable on the passive node, one of the others when it is there, which a power cut may undo.'
+  );
+}
+
+/** The columns of the summary, and the peers that each stands for, the best first. */
+const columns = [
+  ['bm-confsync', ['bm-confsync', 'bm-confsync resync']],
+  ['bare', ['bare', 'bare walk', 'node -e 0']],
+  ['rsync', ['rsync', 'rsync -z']],
+  ['rsync, warm ssh', ['rsync, warm ssh']],
+  ['lsyncd', ['lsyncd, delay 0']],
+  ['csync2', ['csync2']],
+  ['unison', ['unison']],
+] as const;
+
+function medians(rows: readonly RowResult[]): string[] {
+  if (rows.length === 0) return [];
+  return [
+    `| median | ${columns.map(([name]) => name).join(' | ')} |`,
+    `|---|${columns.map(() => '--:|').join('')}`,
+    ...rows.map(({ title, results }) => {
+      const cells = columns.map(([, peers]) => {
+        const found = results.find(
+          ({ peer, kind }) => (peers as readonly string[]).includes(peer) && kind === 'measured',
+        );
+        return found?.kind === 'measured' ? durationText(found.summary.median) : '';
+      });
+      return `| ${title} | ${cells.join(' | ')} |`;
+    }),
+    '',
+  ];
+}
+
+function bars({ rows, surveys }: Report): string[] {
+  const lines = [
+    ...rows.flatMap(({ title, verdicts }) =>
+      verdicts.map(({ text, found, verdict }) => `| ${title} | ${text} | ${found} | ${shown(verdict)} |`),
+    ),
+    ...surveys.flatMap((survey) => {
+      if (survey.kind === 'failed')
+        return [`| ${survey.title} | | failed: ${inCell(survey.reason)} | **not judged** |`];
+      const judged = survey.figures.filter(({ atMost }) => atMost !== undefined);
+      return judged.map(
+        (figure) =>
+          `| ${survey.title} | ${figure.name} at most ${figure.atMost} ${figure.unit} | ${valueText(figure.value)} ${figure.unit} | ${shown(verdictOf(figure))} |`,
+      );
+    }),
+  ];
+  if (lines.length === 0) return [];
+  return ['| | bar | found | |', '|---|---|---|---|', ...lines, ''];
+}
+
+function shown(verdict: string): string {
+  return verdict === 'met' ? 'met' : `**${verdict}**`;
+}
+
+export function renderRow({ name, title, results, verdicts }: RowResult): string[] {
+  return [
+    `**${title}** (\`${name}\`)`,
     '',
     '| | median | p99 or max | middle half | samples |',
     '|---|--:|--:|--:|--:|',
     ...results.map(renderResult),
     '',
+    ...verdicts.map(renderVerdict),
+    ...(verdicts.length === 0 ? [] : ['']),
   ];
 }
 
+function renderVerdict({ text, found, verdict }: Verdict): string {
+  return `- ${shown(verdict)}: ${text}; found ${found}`;
+}
+
 function renderResult(result: Result): string {
-  if (result.kind === 'failed') return `| ${result.peer} | failed: ${inCell(result.reason)} | | | |`;
+  if (result.kind !== 'measured')
+    return `| ${result.peer} | ${result.kind}: ${inCell(result.reason)} | | | |`;
   const { median, high, quartiles, samples } = result.summary;
   const middle = quartiles.map(durationText).join(' – ');
   return `| ${result.peer} | ${durationText(median)} | ${high.kind} ${durationText(high.value)} | ${middle} | ${samples} |`;
 }
 
-function inCell(text: string): string {
-  return text.replace(/\s+/g, ' ').replaceAll('|', '\\|').slice(0, 200);
+export function renderSurvey(survey: SurveyResult): string[] {
+  const head = [`**${survey.title}** (\`${survey.name}\`)`, ''];
+  if (survey.kind === 'failed') return [...head, `failed: ${inCell(survey.reason)}`, ''];
+  return [
+    ...head,
+    '| | | bar | |',
+    '|---|--:|--:|---|',
+    ...survey.figures.map((figure) => {
+      const bar = figure.atMost === undefined ? '' : `at most ${figure.atMost}`;
+      return `| ${figure.name} | ${valueText(figure.value)} ${figure.unit} | ${bar} | ${verdictOf(figure)} |`;
+    }),
+    '',
+  ];
 }
 
-/** Three digits that count, in ms or s. */
-export function durationText(ms: number): string {
-  if (ms >= 1000) return `${(ms / 1000).toFixed(ms >= 10_000 ? 1 : 2)} s`;
-  return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : 2)} ms`;
+function valueText(value: number): string {
+  return value >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
+}
+
+function inCell(text: string): string {
+  return text.replace(/\s+/g, ' ').replaceAll('|', '\\|').slice(0, 200);
 }
 
 /** The text with the report between its markers; undefined where the markers are not there. */

@@ -3,27 +3,47 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkout } from '../test/rig/pair.ts';
 import { describeMachine, describeVersions } from './machine.ts';
-import { insertReport, type Report, renderReport } from './report.ts';
+import { renderPlot } from './plot.ts';
+import {
+  describe,
+  insertReport,
+  type Report,
+  renderReport,
+  renderRow,
+  renderSummary,
+  renderSurvey,
+} from './report.ts';
 import { measure, type Row, type RowResult, type Size } from './row.ts';
-import { burst } from './rows/burst.ts';
-import { firstCopy } from './rows/first-copy.ts';
-import { latencyInPlace, latencyReplace } from './rows/latency.ts';
-import { verify } from './rows/verify.ts';
+import { rows, surveys } from './suite.ts';
+import { type Survey, type SurveyResult, takeSurvey } from './survey.ts';
 
-const rows: readonly Row[] = [latencyReplace, latencyInPlace, burst, firstCopy, verify];
-
-const usage = `usage: npm run bench -- [ROW...] [--files N] [--repeat N] [--quick]
-rows: ${rows.map(({ name }) => name).join(', ')}
---files N   files in the tree, 5 KB each; default 5000
+const usage = `usage: npm run bench -- [ROW...] [--files N] [--repeat N] [--quick] [--long] [--list]
+rows: ${[...rows, ...surveys].map(({ name }) => name).join(', ')}
+--files N   files in the tree, 5 KB each; default 5000; rows that speak of more have a multiple of it
 --repeat N  samples of each peer; default depends on the row
---quick     500 files, 3 samples
+--quick     250 files, 2 samples
+--long      with the rows that take minutes each: ${namesOf(surveys.filter(({ long }) => long === true))}
+--list      what each row does, and nothing else
 All rows at the default size are written to benchmarks/results and into README.md; less is only printed.
 `;
 
 const bytesPerFile = 5000;
 const filesPerDirectory = 20;
+const defaultFiles = 5000;
 
-type Asked = { readonly rows: readonly Row[]; readonly size: Size; readonly repeat: number | undefined };
+type Asked = {
+  readonly list: boolean;
+  readonly rows: readonly Row[];
+  readonly surveys: readonly Survey[];
+  readonly size: Size;
+  readonly repeat: number | undefined;
+  /** All rows at their default size: what is worth publishing. */
+  readonly whole: boolean;
+};
+
+function namesOf(all: readonly { readonly name: string }[]): string {
+  return all.map(({ name }) => name).join(', ');
+}
 
 /** Undefined where the arguments are wrong. */
 function parse(argv: string[]): Asked | undefined {
@@ -34,15 +54,22 @@ function parse(argv: string[]): Asked | undefined {
       files: { type: 'string' },
       repeat: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      long: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
     },
   });
-  const files = Number(values.files ?? (values.quick ? 500 : 5000));
-  const repeat = values.repeat === undefined ? (values.quick ? 3 : undefined) : Number(values.repeat);
-  const known = positionals.every((name) => rows.some((row) => row.name === name));
+  const files = Number(values.files ?? (values.quick ? 250 : defaultFiles));
+  const repeat = values.repeat === undefined ? (values.quick ? 2 : undefined) : Number(values.repeat);
+  const known = positionals.every((name) => [...rows, ...surveys].some((row) => row.name === name));
   if (!known || ![files, repeat ?? 1].every((value) => Number.isInteger(value) && value > 0))
     return undefined;
+  const all = positionals.length === 0;
   return {
-    rows: positionals.length === 0 ? rows : rows.filter(({ name }) => positionals.includes(name)),
+    list: values.list,
+    rows: rows.filter(({ name }) => all || positionals.includes(name)),
+    surveys: surveys.filter(({ name, long }) =>
+      all ? long !== true || values.long || values.list : positionals.includes(name),
+    ),
     size: {
       files,
       bytes: files * bytesPerFile,
@@ -51,18 +78,61 @@ function parse(argv: string[]): Asked | undefined {
       seed: 1,
     },
     repeat,
+    whole: all && files === defaultFiles && repeat === undefined,
   };
 }
 
-function publish(report: Report, markdown: string): void {
+function list({ rows, surveys, size }: Asked): string {
+  const lines = [...rows, ...surveys].map((row) => {
+    const title = row.title(row.scale?.(size) ?? size);
+    return `${row.name.padEnd(22)} ${title}${'long' in row && row.long === true ? ' (long)' : ''}\n`;
+  });
+  return lines.join('');
+}
+
+function publish(report: Report): void {
   const folder = join(checkout, 'benchmarks', 'results');
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
-  writeFileSync(join(folder, 'latest.md'), markdown);
+  writeFileSync(join(folder, 'latest.json'), `${JSON.stringify(report, null, 1)}\n`);
+  writeFileSync(join(folder, 'latest.md'), renderReport(report));
+  const plot = renderPlot(report.rows);
+  if (plot !== undefined) writeFileSync(join(folder, 'latest.svg'), plot);
+  const files = { plot: 'benchmarks/results/latest.svg', all: 'benchmarks/results/latest.md' };
   const readme = join(checkout, 'README.md');
-  const text = existsSync(readme) ? insertReport(readFileSync(readme, 'utf8'), markdown) : undefined;
+  const text = existsSync(readme)
+    ? insertReport(readFileSync(readme, 'utf8'), renderSummary(report, files))
+    : undefined;
   if (text === undefined) process.stderr.write('README.md has no place for the report\n');
   else writeFileSync(readme, text);
+}
+
+async function take(asked: Asked, signal: AbortSignal): Promise<Report> {
+  const start = performance.now();
+  const said = (name: string, more: string): boolean => {
+    const seconds = ((performance.now() - start) / 1000).toFixed(0);
+    return process.stderr.write(`${seconds.padStart(5)} s  ${name}: ${more}\n`);
+  };
+  // First, since it builds what is measured.
+  const about = { machine: describeMachine(), versions: describeVersions() };
+  const measured: RowResult[] = [];
+  for (const row of asked.rows) {
+    said(row.name, namesOf(row.peers));
+    const result = await measure(row, { ...asked, signal });
+    measured.push(result);
+    process.stdout.write(`${renderRow(result).join('\n')}\n`);
+  }
+  const taken: SurveyResult[] = [];
+  for (const survey of asked.surveys) {
+    signal.throwIfAborted();
+    said(survey.name, survey.title(survey.scale?.(asked.size) ?? asked.size));
+    const result = await takeSurvey(survey, asked.size);
+    taken.push(result);
+    process.stdout.write(`${renderSurvey(result).join('\n')}\n`);
+  }
+  said('all', 'done');
+  const tookSeconds = (performance.now() - start) / 1000;
+  const made = new Date().toISOString();
+  return { made, tookSeconds, ...about, size: asked.size, rows: measured, surveys: taken };
 }
 
 async function main(): Promise<number> {
@@ -71,24 +141,20 @@ async function main(): Promise<number> {
     process.stderr.write(usage);
     return 2;
   }
-  const measured: RowResult[] = [];
-  for (const row of asked.rows) {
-    process.stderr.write(`${row.name}: ${row.peers.map(({ name }) => name).join(', ')}\n`);
-    measured.push(await measure(row, asked));
+  if (asked.list) {
+    process.stdout.write(list(asked));
+    return 0;
   }
-  const report: Report = {
-    made: new Date().toISOString(),
-    machine: describeMachine(),
-    versions: describeVersions(),
-    size: asked.size,
-    rows: measured,
-  };
-  const markdown = renderReport(report);
-  process.stdout.write(markdown);
-  const failed = measured.some(({ results }) => results.some(({ kind }) => kind === 'failed'));
-  const whole = asked.rows.length === rows.length && asked.size.files === 5000 && asked.repeat === undefined;
-  if (whole && !failed) publish(report, markdown);
-  return failed ? 1 : 0;
+  // Daemons, trees and network namespaces do not outlive the run. A second signal ends it at once.
+  const stopping = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => stopping.abort(new Error(`stopped by ${name}`)));
+  const report = await take(asked, stopping.signal);
+  process.stdout.write(`${describe(report)}\n`);
+  if (asked.whole) publish(report);
+  // A missed bar is a result. A peer that could not be measured is a fault of the bench, or of the peer.
+  const failed = [...report.rows.flatMap(({ results }) => results), ...report.surveys];
+  return failed.some(({ kind }) => kind === 'failed') ? 1 : 0;
 }
 
 process.exitCode = await main();

@@ -30,3 +30,9 @@ export function quantile(sorted: readonly number[], part: number): number {
   if (below === undefined || above === undefined) throw new Error('no samples');
   return below + (above - below) * (at - Math.floor(at));
 }
+
+/** Three digits that count, in ms or s. */
+export function durationText(ms: number): string {
+  if (ms >= 1000) return `${(ms / 1000).toFixed(ms >= 10_000 ? 1 : 2)} s`;
+  return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : 2)} ms`;
+}

@@ -1,19 +1,28 @@
-// Usage: bare-sender.ts FOLDER PORT. Sends every file that an event tells of. See bare.ts.
-import { closeSync, fstatSync, openSync, readdirSync, readFileSync, watch } from 'node:fs';
+// Usage: bare-sender.ts ROOT PORT ACKS. Sends every file of ROOT/etc that an event tells of, and notes each
+// answer in the file ACKS. See bare.ts.
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, watch, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, relative } from 'node:path';
 
-const [folder = '', port = ''] = process.argv.slice(2);
+const [root = '', port = '', acks = ''] = process.argv.slice(2);
+const notes = openSync(acks, 'a', 0o600);
+const unanswered: string[] = [];
 const socket = connect(Number(port), '127.0.0.1');
 socket.setNoDelay(true);
-socket.resume();
+// One byte answers one file.
+socket.on('data', (answers: Buffer) => {
+  const at = process.hrtime.bigint();
+  const names = unanswered.splice(0, answers.length);
+  writeSync(notes, names.map((name) => `${at} acked /${name}\n`).join(''));
+});
 
 function send(path: string): void {
   const fd = openSync(path, 'r');
   const { mode, mtimeMs } = fstatSync(fd);
   const content = readFileSync(fd);
   closeSync(fd);
-  const name = Buffer.from(relative(folder, path));
+  const name = Buffer.from(relative(root, path));
+  unanswered.push(name.toString('utf8'));
   const head = Buffer.alloc(20);
   head.writeUInt32BE(name.length, 0);
   head.writeUInt32BE(content.length, 4);
@@ -32,6 +41,6 @@ function watchBelow(directory: string): void {
 }
 
 socket.once('connect', () => {
-  watchBelow(folder);
+  watchBelow(join(root, 'etc'));
   process.stdout.write('ready\n');
 });

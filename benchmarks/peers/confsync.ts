@@ -1,5 +1,14 @@
-import type { Pair } from '../../test/rig/pair.ts';
-import type { Peer } from '../peer.ts';
+import { join } from 'node:path';
+import type { DaemonProcess, Pair } from '../../test/rig/pair.ts';
+import type { Following, Peer } from '../peer.ts';
+import { TraceFile, untilAcked } from '../trace-file.ts';
+
+const deadlineMs = 300_000;
+
+/** Where the pair's processes write that a change is durable; see `openSeries`. */
+export function ackFileOf(folder: string): string {
+  return join(folder, 'acks');
+}
 
 async function verifyWith(pair: Pair, flags: readonly string[]): Promise<boolean> {
   const { code, stdout, stderr } = await pair.bm('active', ['verify', ...flags, '--json']);
@@ -9,24 +18,46 @@ async function verifyWith(pair: Pair, flags: readonly string[]): Promise<boolean
   return inSync;
 }
 
+/** The daemons of both nodes. Disposing ends them. */
+export type Both = AsyncDisposable & { readonly active: DaemonProcess; readonly passive: DaemonProcess };
+
+export async function runBoth(pair: Pair): Promise<Both> {
+  const deadlines = { deadlineMs: 180_000 };
+  const passive = await pair.startDaemon('passive', deadlines);
+  const active = await pair.startDaemon('active', deadlines);
+  return {
+    active,
+    passive,
+    [Symbol.asyncDispose]: async () => {
+      await active.stop();
+      await passive.stop();
+    },
+  };
+}
+
+async function follow(pair: Pair): Promise<Following> {
+  await using held = new AsyncDisposableStack();
+  const acks = held.use(new TraceFile(ackFileOf(pair.folder)));
+  held.use(await runBoth(pair));
+  const kept = held.move();
+  return {
+    durable: (paths, sinceMs) =>
+      untilAcked(
+        acks,
+        paths.map((path) => `/${path}`),
+        { sinceMs, deadlineMs },
+      ),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
 export const confsync: Peer = {
   name: 'bm-confsync',
   about:
-    'this program over a real sshd: `run` on both nodes, `resync --yes`, `verify`; durable on the passive node before it is acknowledged',
-  follow: async (pair) => {
-    const passive = await pair.startDaemon('passive');
-    const active = await pair.startDaemon('active');
-    return {
-      [Symbol.asyncDispose]: async () => {
-        await active.stop();
-        await passive.stop();
-      },
-    };
-  },
-  copy: async (pair) => {
-    const { code, stdout, stderr } = await pair.bm('active', ['resync', '--yes', '--json']);
-    if (code !== 0) throw new Error(`resync ended with ${code}: ${stdout}${stderr}`);
-  },
+    'this program over the same sshd, `run` on both nodes; a change counts when its ack is there, which comes after fsync on the passive node: no power cut loses it',
+  follow,
+  serve: runBoth,
+  copy: (pair) => resync(pair),
   verify: (pair) => verifyWith(pair, []),
 };
 
@@ -34,5 +65,18 @@ export const confsync: Peer = {
 export const confsyncFull: Peer = {
   name: 'bm-confsync --full',
   about: '`verify --full`: every file is read again on both nodes',
+  serve: runBoth,
   verify: (pair) => verifyWith(pair, ['--full']),
 };
+
+/** By the command alone, with no daemon on either node. */
+export const confsyncResync: Peer = {
+  name: 'bm-confsync resync',
+  about: '`resync --yes` without a daemon, from the start of the command to its end; durable',
+  copy: (pair) => resync(pair),
+};
+
+async function resync(pair: Pair): Promise<void> {
+  const ran = await pair.bm('active', ['resync', '--yes', '--json'], { timeoutMs: deadlineMs });
+  if (ran.code !== 0) throw new Error(`resync ended with ${ran.code}: ${ran.stdout}${ran.stderr}`);
+}

@@ -2,12 +2,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pair } from '../../test/rig/pair.ts';
 import { startProgram } from '../child.ts';
-import { etcOf, type Peer } from '../peer.ts';
+import { etcOf, type Following, type Peer } from '../peer.ts';
 import { sshCommand, targetOf } from './rsync.ts';
 
 /** `delay`: seconds in which lsyncd gathers events; 15 is its default. */
 function lsyncd(delay: number, more: Pick<Peer, 'mostSamples'>): Peer {
-  const start = (pair: Pair): Promise<AsyncDisposable> => {
+  const start = (pair: Pair): Promise<Following> => {
     const file = join(pair.folder, `lsyncd-${delay}.lua`);
     writeFileSync(file, configOf(pair, delay));
     // It copies everything over first, then says so.
@@ -15,7 +15,7 @@ function lsyncd(delay: number, more: Pick<Peer, 'mostSamples'>): Peer {
   };
   return {
     name: `lsyncd, delay ${delay}`,
-    about: `inotify and rsync over ssh, events gathered for ${delay} s${delay === 15 ? ', its default' : ''}; no fsync`,
+    about: `inotify and rsync over ssh, events gathered for ${delay} s${delay === 15 ? ', its default' : ''}; until the files are seen; no fsync`,
     ...more,
     follow: start,
     copy: async (pair) => {
@@ -36,6 +36,6 @@ sync {
 `;
 }
 
-export const lsyncdNow = lsyncd(0, {});
-export const lsyncdSoon = lsyncd(1, { mostSamples: 20 });
-export const lsyncdDefault = lsyncd(15, { mostSamples: 3 });
+export const lsyncdNow = lsyncd(0, { mostSamples: 30 });
+export const lsyncdSoon = lsyncd(1, { mostSamples: 12 });
+export const lsyncdDefault = lsyncd(15, { mostSamples: 2 });

@@ -1,32 +1,83 @@
-import { makeTree } from '../../test/rig/tree.ts';
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Peer } from '../peer.ts';
-import { confsync } from '../peers/confsync.ts';
+import { confsync, confsyncResync } from '../peers/confsync.ts';
+import { csync2Plain, csync2Ssl } from '../peers/csync2.ts';
 import { lsyncdNow } from '../peers/lsyncd.ts';
-import { rsync } from '../peers/rsync.ts';
-import { type Made, mustBeEqual, openSeries, type Row, type Series, type Size } from '../row.ts';
+import { rsync, rsyncCompressed, rsyncWarm } from '../peers/rsync.ts';
+import { unison } from '../peers/unison.ts';
+import type { Row, Series, Size } from '../row.ts';
+import { type Made, mustBeEqual, openSeries, timeChange } from '../series.ts';
+import { openSlowLink, type SlowLink } from '../slow-link.ts';
+import { plantTree } from '../template.ts';
+
+/** The whole tree appears by one rename, so that it is there at one moment for everybody. */
+const top = 'etc/tree';
 
 function build(peer: Peer, { pair }: Made, size: Size): Pick<Series, 'sample' | 'check'> {
   return {
     sample: async (round) => {
-      if (round > 0) {
-        await pair.reset();
-        makeTree(pair.active.root, size);
-      }
-      const start = performance.now();
-      await peer.copy?.(pair);
-      const durationMs = performance.now() - start;
-      await mustBeEqual(pair);
-      return durationMs;
+      if (round > 0) await pair.reset();
+      const stage = join(pair.active.root, 'stage');
+      const files = await plantTree(stage, size);
+      await using following = await peer.follow?.(pair);
+      await using _serving = following === undefined ? await peer.serve?.(pair) : undefined;
+      return await timeChange(
+        peer,
+        { pair, following },
+        {
+          act: () => renameSync(stage, join(pair.active.root, top)),
+          expected: new Map(),
+          touched: [top, ...files.map((path) => join(top, path))],
+        },
+      );
     },
     check: () => mustBeEqual(pair),
   };
 }
 
+const megabytes = ({ bytes }: Size): string => `${Math.round(bytes / 1e6)} MB`;
+
 export const firstCopy: Row = {
   name: 'first-copy',
-  title: ({ files, bytes }) =>
-    `First copy of ${files} files, ${Math.round(bytes / 1e6)} MB, to an empty node`,
-  repeat: 4,
-  peers: [confsync, rsync, lsyncdNow],
-  open: (peer, size) => openSeries(size, async (made) => build(peer, made, size)),
+  title: (size) => `First copy of ${size.files} files, ${megabytes(size)}, to an empty node, daemons up`,
+  repeat: 5,
+  peers: [
+    ...[confsync, confsyncResync, rsync, rsyncWarm, lsyncdNow],
+    ...[unison, csync2Plain, csync2Ssl].map((peer) => ({ ...peer, mostSamples: 2 })),
+  ],
+  bars: [{ times: 0.6, against: rsync.name }],
+  open: (peer, size) => openSeries({ size, empty: true }, async (made) => build(peer, made, size)),
+};
+
+/** Twenty times the files, smaller ones. */
+export function many(size: Size): Size {
+  const files = size.files * 20;
+  return { ...size, files, bytes: files * 1000, directories: size.directories * 20 };
+}
+
+export const firstCopyLarge: Row = {
+  ...firstCopy,
+  name: 'first-copy-large',
+  repeat: 2,
+  peers: [confsync, rsync],
+  bars: [{ times: 1, against: rsync.name }],
+  scale: many,
+};
+
+const slow: SlowLink['how'] = { roundTripMs: 40, bitsPerSecond: 100e6 };
+
+export const firstCopySlow: Row = {
+  ...firstCopy,
+  name: 'first-copy-slow-link',
+  title: (size) =>
+    `First copy of ${size.files} files, ${megabytes(size)}, over a link of ${slow.roundTripMs} ms round trip and ${slow.bitsPerSecond / 1e6} Mbit/s`,
+  repeat: 3,
+  peers: [confsync, rsync, rsyncCompressed],
+  bars: [{ times: 1.1, against: rsyncCompressed.name }],
+  open: async (peer, size) => {
+    const link = await openSlowLink(slow);
+    const { place } = link;
+    return openSeries({ size, empty: true, place, below: link }, async (made) => build(peer, made, size));
+  },
 };

@@ -1,12 +1,16 @@
 import { readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { now } from '../clock.ts';
 import type { Peer } from '../peer.ts';
 import { confsync, confsyncFull } from '../peers/confsync.ts';
 import { rsync } from '../peers/rsync.ts';
-import { copyLocally, type Made, mustBeEqual, openSeries, type Row, type Series } from '../row.ts';
+import type { Row, Series, Size } from '../row.ts';
+import { copyLocally, type Made, mustBeEqual, openSeries } from '../series.ts';
+import { many } from './first-copy.ts';
 
-async function build(peer: Peer, { pair, paths }: Made): Promise<Pick<Series, 'sample' | 'check'>> {
+async function build(peer: Peer, { pair, paths, held }: Made): Promise<Pick<Series, 'sample' | 'check'>> {
   await copyLocally(pair);
+  if (peer.serve !== undefined) held.use(await peer.serve(pair));
   const mustSay = async (expected: boolean): Promise<void> => {
     const said = await peer.verify?.(pair);
     if (said !== expected) throw new Error(`expected the verdict ${expected}, found ${said}`);
@@ -15,9 +19,9 @@ async function build(peer: Peer, { pair, paths }: Made): Promise<Pick<Series, 's
   await mustSay(true);
   return {
     sample: async () => {
-      const start = performance.now();
+      const start = now();
       await mustSay(true);
-      return performance.now() - start;
+      return now() - start;
     },
     // A verdict is worth its time only if it can be the other one: one byte, same size, same time.
     check: async () => {
@@ -36,8 +40,15 @@ async function build(peer: Peer, { pair, paths }: Made): Promise<Pick<Series, 's
 
 export const verify: Row = {
   name: 'verify',
-  title: ({ files, bytes }) => `Verify of ${files} files, ${Math.round(bytes / 1e6)} MB, nothing changed`,
-  repeat: 4,
+  title: ({ files, bytes }: Size) =>
+    `Verify of ${files} files, ${Math.round(bytes / 1e6)} MB, nothing changed, daemons up`,
+  repeat: 7,
   peers: [confsync, confsyncFull, rsync],
-  open: (peer, size) => openSeries(size, (made) => build(peer, made)),
+  bars: [
+    { times: 0.25, against: rsync.name },
+    { of: confsyncFull.name, times: 1, against: rsync.name },
+  ],
+  open: (peer, size) => openSeries({ size }, (made) => build(peer, made)),
 };
+
+export const verifyLarge: Row = { ...verify, name: 'verify-large', repeat: 3, scale: many };

@@ -3,6 +3,7 @@ import { type Reason, retryOf } from '../core/failure.ts';
 import { ancestorsOf, type ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
 import { blockBytes } from '../files/blocks.ts';
+import { passed } from '../log/trace.ts';
 import { delta } from './delta.ts';
 import { askBlocks } from './questions.ts';
 import type { Content, PushOutcome, Session } from './session.ts';
@@ -13,6 +14,7 @@ import type { Tree } from './tree.ts';
  * again in full where it does not. Directories that only lead to a listed file are made on the way.
  */
 export async function pushEntry(session: Session, tree: Tree, push: Push): Promise<PushOutcome> {
+  passed('planned', push.path);
   const content = await contentOf(session, tree, push);
   let outcome: PushOutcome = content === undefined ? { kind: 'changed' } : await session.push(push, content);
   if (outcome.kind === 'refused' && wantsWhole(outcome.reason, content?.kind)) {
@@ -21,6 +23,7 @@ export async function pushEntry(session: Session, tree: Tree, push: Push): Promi
   if (isOrphan(outcome) && (await pushParents(session, tree, push.path))) {
     outcome = await send(session, tree, push, absent);
   }
+  if (isDurable(outcome)) passed('acked', push.path);
   return outcome;
 }
 
@@ -56,10 +59,12 @@ let sets = 0;
 export async function pushSet(session: Session, tree: Tree, pushes: readonly Push[]): Promise<PushOutcome[]> {
   let outcomes = await sendSet(session, tree, pushes);
   const orphans = pushes.filter((_, index) => isOrphan(outcomes[index]));
-  if (orphans.length === 0) return outcomes;
   let made = false;
   for (const { path } of orphans) made = (await pushParents(session, tree, path)) || made;
   if (made) outcomes = await sendSet(session, tree, pushes);
+  pushes.forEach(({ path }, index) => {
+    if (isDurable(outcomes[index])) passed('acked', path);
+  });
   return outcomes;
 }
 
@@ -71,6 +76,10 @@ async function sendSet(session: Session, tree: Tree, pushes: readonly Push[]): P
   return Promise.all(
     pushes.map((push, index) => session.push(push, contents[index] ?? { kind: 'none' }, set)),
   );
+}
+
+function isDurable(outcome: PushOutcome | undefined): boolean {
+  return outcome?.kind === 'applied' || outcome?.kind === 'already-there';
 }
 
 function isOrphan(outcome: PushOutcome | undefined): boolean {

@@ -3,6 +3,7 @@ import type { Reason } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
 import type { Seat } from '../core/seat.ts';
+import { passed } from '../log/trace.ts';
 import { Connection, type ConnectionEnd, type Received } from '../wire/connection.ts';
 import {
   type AckResult,
@@ -144,6 +145,7 @@ export class Session {
       },
       body,
     );
+    passed('sent', push.path);
     const inChunks = content.kind === 'stream' || content.kind === 'delta';
     if (inChunks && !(await this.#sendChunks(id, content.chunks, waiting))) {
       this.#pushes.delete(id);

@@ -7,6 +7,7 @@ import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { observe, timeText } from '../files/observe.ts';
 import { type Scanned, scan } from '../files/scan.ts';
+import { passed, tracing } from '../log/trace.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
 import { RecentLooks } from './recent-looks.ts';
 import { type Content, ContentChanged } from './session.ts';
@@ -51,7 +52,7 @@ export class Tree {
   /** Looks at paths one by one while it keeps their directories open. */
   look(paths: Iterable<ReplicaPath>, onSeen: (path: ReplicaPath, observation: Observation) => void): void {
     const directories = this.#openDirectories();
-    for (const path of paths) onSeen(path, this.#observe(directories, path));
+    for (const path of paths) onSeen(path, this.#noted(path, this.#observe(directories, path)));
   }
 
   #openDirectories(): Directories {
@@ -71,7 +72,12 @@ export class Tree {
     onSeen: (path: ReplicaPath, observation: Observation) => void,
   ): void {
     const directories = this.#openDirectories();
-    for (const path of paths) onSeen(path, this.#observeToSend(directories, path));
+    for (const path of paths) onSeen(path, this.#noted(path, this.#observeToSend(directories, path)));
+  }
+
+  #noted(path: ReplicaPath, seen: Observation): Observation {
+    if (tracing && seen.kind === 'entry') passed('observed', path);
+    return seen;
   }
 
   /** What is at the path, as it was seen in this turn of the event loop or as it is now. */

@@ -4,6 +4,7 @@ import { parentOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { kernelRenames, type Renames } from '../files/place.ts';
+import { passed, tracing } from '../log/trace.ts';
 import type { GroupJournal } from '../state/journal.ts';
 import type { AckResult, FromActive, PushMessage } from '../wire/message.ts';
 import type { BaseFile } from './base.ts';
@@ -163,6 +164,7 @@ export class Applier {
     this.#stagedBytes = 0;
     this.#syncedDevices = new Set();
     if (halted === undefined) this.#prepare([batch, ...sets.map((set) => set.operations)]);
+    if (tracing) for (const { push } of batch) passed('synced', push.path);
     const results = inOrder(batch).map((operation) => ({
       push: operation.push,
       result: this.#place(operation, halted),

@@ -2,6 +2,7 @@ import type { PathFailure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { admitSender } from '../core/seat.ts';
 import { errnoFailure } from '../files/errno.ts';
+import { passed, tracing } from '../log/trace.ts';
 import type { AckResult, FromActive, FromPassive, PushMessage } from '../wire/message.ts';
 import { Acknowledger } from './acknowledge.ts';
 import { type Applied, Applier } from './apply.ts';
@@ -130,6 +131,7 @@ export class Receiver {
     if (push.id <= this.#lastId)
       return this.#options.onViolation(`the push ${push.id} came after ${this.#lastId}`);
     this.#lastId = push.id;
+    passed('received', push.path);
     if (this.#haltedOnArrival?.epoch !== push.epoch)
       this.#haltedOnArrival = { epoch: push.epoch, halted: this.halted(push.epoch) };
     const { halted } = this.#haltedOnArrival;
@@ -141,6 +143,7 @@ export class Receiver {
     if (halted === undefined) this.#acknowledger.expect(push.path);
     const receiving = this.#applier.begin(push, body, halted);
     if (receiving !== undefined) this.#receiving.set(push.id, receiving);
+    else passed('staged', push.path);
   }
 
   #onChunk(chunk: Extract<FromActive, { t: 'chunk' }>, body: Buffer): void {
@@ -207,9 +210,11 @@ export class Receiver {
   #place(): void {
     const { node, memory } = this.#options;
     const results = this.#applier.commit(this.halted());
+    if (tracing) for (const { push } of results) passed('durable', push.path);
     for (const applied of results) this.#remember(applied);
     node.settleVersions(this.#applier.syncedDevices);
     memory.commit();
+    if (tracing) for (const { push } of results) passed('remembered', push.path);
     this.#applier.remembered();
     this.#acknowledger.acknowledge(results);
     this.#planQuiet();

@@ -17,7 +17,12 @@ function treeOf(root: string): Tree {
     mayContain: () => true,
     impliedDirectory: () => false,
   };
-  const cache = { get: () => undefined, set: () => undefined, delete: () => undefined };
+  const cache = {
+    get: () => undefined,
+    packed: () => undefined,
+    set: () => undefined,
+    delete: () => undefined,
+  };
   return new Tree({ root, watchlists, cache, maxFileSizeBytes: 1e6 });
 }
 

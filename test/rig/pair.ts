@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { type Sshd, startSshd } from './sshd.ts';
+import { type Sshd, type SshdOptions, startSshd } from './sshd.ts';
 import { eventually } from './tree.ts';
 
 export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -62,11 +62,18 @@ export type PairOptions = {
   readonly mutual?: boolean;
   /** See SshdOptions. */
   readonly unrestrictedKey?: boolean;
+  readonly place?: SshdOptions['place'];
+  /** The program's main file. Default: the one of the sources. */
+  readonly program?: string;
+  /** Environment of every command, daemon and receiver, given the folder of the pair. */
+  readonly env?: (folder: string) => Readonly<Record<string, string>>;
 };
 
 /** Two nodes on one machine, with a real sshd between them. */
 export type Pair = AsyncDisposable & {
   readonly folder: string;
+  /** The program's main file. */
+  readonly program: string;
   readonly active: NodePlace;
   readonly passive: NodePlace;
   /** The passive's sshd. */
@@ -97,21 +104,29 @@ export async function makePair(options: PairOptions = {}): Promise<Pair> {
   const passive = placeOf(folder, 'mail2');
   const places = { active, passive };
   const daemons = new Set<DaemonProcess>();
+  const { program = mainFile } = options;
+  const env = options.env?.(folder) ?? {};
   const receive = (place: NodePlace): string =>
-    `'${process.execPath}' '${mainFile}' receive --config '${place.config}'`;
+    `${environmentText(env)}'${process.execPath}' '${program}' receive --config '${place.config}'`;
   const sshd = await startSshd({
     forcedCommand: receive(passive),
     unrestrictedKey: options.unrestrictedKey ?? false,
+    ...(options.place === undefined ? {} : { place: options.place }),
   });
   const activeSshd =
     options.mutual === true ? await startSshd({ forcedCommand: receive(active) }) : undefined;
 
   const pair: Pair = {
     folder,
+    program,
     ...places,
     sshd,
     activeSshd,
-    bm: (node, args, runOptions = {}) => runMain([...args, '--config', places[node].config], runOptions),
+    bm: (node, args, runOptions = {}) =>
+      runMain([program, ...args, '--config', places[node].config], {
+        ...runOptions,
+        env: { ...env, ...runOptions.env },
+      }),
     json: async (node, args) => {
       const ran = await pair.bm(node, [...args, '--json']);
       try {
@@ -123,7 +138,7 @@ export async function makePair(options: PairOptions = {}): Promise<Pair> {
       }
     },
     startDaemon: async (node, daemonOptions = {}) => {
-      const daemon = spawnDaemon(places[node], daemonOptions.env ?? {});
+      const daemon = spawnDaemon(program, places[node], { ...env, ...daemonOptions.env });
       daemons.add(daemon);
       await untilReady(pair, node, daemon, daemonOptions);
       return daemon;
@@ -171,8 +186,8 @@ function placeOf(folder: string, name: string): NodePlace {
 }
 
 function peerOf(name: string, sshd: Sshd): Record<string, unknown> {
-  const { port, user, identityFile, hostKey } = sshd;
-  return { name, host: '127.0.0.1', port, user, identityFile, hostKey };
+  const { address, port, user, identityFile, hostKey } = sshd;
+  return { name, host: address, port, user, identityFile, hostKey };
 }
 
 function configure(place: NodePlace, more: Readonly<Record<string, unknown>>): void {
@@ -187,6 +202,13 @@ function configure(place: NodePlace, more: Readonly<Record<string, unknown>>): v
   writeFileSync(place.config, stringify(config), { mode: 0o600 });
 }
 
+/** Variables in front of a command of the shell. */
+function environmentText(env: Readonly<Record<string, string>>): string {
+  return Object.entries(env)
+    .map(([name, value]) => `${name}='${value}' `)
+    .join('');
+}
+
 async function prepare(pair: Pair): Promise<void> {
   for (const node of ['active', 'passive'] as const) {
     mkdirSync(join(pair[node].root, 'etc'), { recursive: true });
@@ -199,7 +221,7 @@ function runMain(args: readonly string[], options: RunOptions): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = execFile(
       process.execPath,
-      [mainFile, ...args],
+      [...args],
       {
         maxBuffer: 256 * 1024 * 1024,
         env: { ...process.env, ...options.env },
@@ -221,8 +243,12 @@ function runMain(args: readonly string[], options: RunOptions): Promise<Ran> {
   });
 }
 
-function spawnDaemon(place: NodePlace, env: Readonly<Record<string, string>>): DaemonProcess {
-  const child = spawn(process.execPath, [mainFile, 'run', '--config', place.config], {
+function spawnDaemon(
+  program: string,
+  place: NodePlace,
+  env: Readonly<Record<string, string>>,
+): DaemonProcess {
+  const child = spawn(process.execPath, [program, 'run', '--config', place.config], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

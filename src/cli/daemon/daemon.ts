@@ -3,6 +3,7 @@ import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
 import type { Seat } from '../../core/seat.ts';
 import { followAddress } from '../../ha/follow-address.ts';
+import { passed } from '../../log/trace.ts';
 import type { NodeListener } from '../../passive/node.ts';
 import { placingRight } from '../../passive/placing.ts';
 import type { Hint } from '../../watch/hint.ts';
@@ -205,6 +206,7 @@ export class Daemon {
   }
 
   #hint(hint: Hint): void {
+    if (hint.kind === 'path') passed('event', hint.path);
     this.#active?.hint(hint);
     this.#passive?.hint(hint);
   }
