@@ -1,3 +1,6 @@
+import { basename } from 'node:path';
+import { isTemporaryName } from '../core/path.ts';
+
 /** How long is relied on what was seen. Milliseconds. */
 const rememberedMs = 500;
 
@@ -14,9 +17,12 @@ export class PlainNames {
     return this.#names.has(name);
   }
 
-  /** `isPlain`: there is no directory, nor was there one that is watched. */
-  note(name: string, isPlain: boolean): void {
-    if (!isPlain) {
+  /**
+   * What stands there; a directory that is still watched counts as one. What is absent may be a directory again before
+   * the next event is read, but for our own temporary names.
+   */
+  note(name: string, found: 'directory' | 'other' | 'absent' | 'unknown'): void {
+    if (found !== 'other' && !(found === 'absent' && isTemporaryName(basename(name)))) {
       this.#names.delete(name);
       return;
     }

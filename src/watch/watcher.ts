@@ -153,7 +153,7 @@ class DirectoryWatcher implements Watcher {
     const known = this.#directories.has(path);
     if (!known && !this.#territory.watches(path)) return;
     const found = this.#typeOf(path);
-    this.#plainNames.note(onDisk, !known && (found === 'other' || found === 'absent'));
+    this.#plainNames.note(onDisk, known ? 'directory' : found);
     if (found === 'directory') {
       this.#hintTree(path);
       this.#secondLooks.add(path);

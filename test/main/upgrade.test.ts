@@ -171,6 +171,7 @@ describe('an upgrade with the HA switch', () => {
   }
 
   it('in the end both trees differ only in what is in conflict', async () => {
+    await pair.flush();
     const left = differences(pair.root('active'), pair.root('passive'), [
       'var',
       'different.conf',
