@@ -374,6 +374,20 @@ test('attributes are as they are now, whatever the cache knows', async () => {
   assert.partialDeepStrictEqual(await seen(), { xattrs: {} });
 });
 
+test('owners are called what they are called now, whatever the cache knows', async () => {
+  using folder = temporaryFolder();
+  put(folder.path, { 'etc/a': 'a' });
+  const cache = memoryCache();
+  const now = (): number => Date.now() + 3_600_000;
+  const before = await scanned(folder.path, { cache, now });
+  const known = cache.get('/etc/a');
+  assert.ok(known?.entry.kind === 'file');
+  for (const renamed of [{ owner: 'was-root' }, { group: 'was-root' }]) {
+    cache.set('/etc/a', known.stamp, { ...known.entry, ...renamed });
+    assert.deepEqual(await scanned(folder.path, { cache, now }), before);
+  }
+});
+
 test('a file that is too large is told, whatever the cache knows', async () => {
   using folder = temporaryFolder();
   put(folder.path, { 'etc/a': 'abc' });
