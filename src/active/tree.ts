@@ -128,7 +128,8 @@ export class Tree {
       root,
       watchlists,
       maxFileSizeBytes,
-      ...(options.fresh === true ? {} : { cache }),
+      cache,
+      fresh: options.fresh ?? false,
       ...(options.from === undefined ? {} : { from: options.from }),
       ...(onLeftover === undefined ? {} : { onLeftover }),
     });

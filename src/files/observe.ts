@@ -8,17 +8,20 @@ import {
   readlinkSync,
 } from 'node:fs';
 import { absent, type Entry, type Ownership, type Xattrs } from '../core/entry.ts';
+import { packEntry } from '../core/packed.ts';
 import { nameOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories, OpenParent } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
 import { sha256OfFile } from './hash.ts';
-import { isOpenForWriting } from './native.ts';
+import { isOpenForWriting, type Target } from './native.ts';
 import type { EntryCache, Observation } from './observation.ts';
 import { groupName, ownerName } from './owners.ts';
 import { namesAccounts, readXattrs } from './xattr.ts';
 
 export type LookOptions = {
   readonly cache?: EntryCache;
+  /** Files are read whatever the cache knows, and what it turns out to be wrong about is forgotten. Default false. */
+  readonly fresh?: boolean;
   /** Larger files are reported, not read. Bytes. */
   readonly maxFileSizeBytes: number;
   /** Whether a file that some process has open for writing counts as unstable. */
@@ -109,7 +112,7 @@ function observeFile(full: string, path: ReplicaPath, stats: BigIntStats, option
     return { kind: 'failed', failure: { reason: 'too-large', detail } };
   }
   const stamp = stampOf(stats);
-  const known = options.cache?.get(path);
+  const known = options.fresh === true ? undefined : options.cache?.get(path);
   if (known === undefined || known.stamp !== stamp || known.entry.kind !== 'file')
     return readFile(full, path, stats, options);
 
@@ -127,9 +130,12 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
   const stamp = stampOf(before);
   // Taken before it is read: what is written from here on must show in the times for the entry to be kept.
   const now = options.now?.() ?? Date.now();
+  const { cache } = options;
+  const remembered = options.fresh === true ? cache?.packed(path, stamp) : undefined;
+  const isToRemember = cache !== undefined && remembered === undefined;
   const fd = openQuietly(full);
   try {
-    const written = isOpenForWriting(fd);
+    const written = isToRemember || options.checkWriters ? isOpenForWriting(fd) : undefined;
     if (options.checkWriters && written === true) return { kind: 'unstable' };
     if (stampOf(fstatSync(fd, { bigint: true })) !== stamp) return { kind: 'unstable' };
     let bytes: Uint8Array | undefined;
@@ -141,14 +147,16 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
       digest,
       size,
       mtime: timeText(before.mtimeNs),
-      ...attributesOf(full, before),
+      ...attributesOf(fd, before),
     };
     // The same inode with the same times under the same name, so fstat would say the same.
     if (stampOf(lstatSync(full, { bigint: true })) !== stamp || BigInt(size) !== before.size)
       return { kind: 'unstable' };
     const racy = [before.ctimeNs, before.mtimeNs].some((time) => now - Number(time / 1_000_000n) <= racyMs);
     // A writer may hold a mapping, through which bytes change long before the times do.
-    if (!racy && written !== true) options.cache?.set(path, stamp, entry);
+    if (isToRemember && !racy && written !== true) cache.set(path, stamp, entry);
+    // Bytes that changed while no time did: a disk that fails, or somebody who writes to the device.
+    if (remembered !== undefined && remembered !== packEntry(entry)) cache?.delete(path);
     if (bytes !== undefined) options.onContent?.(bytes);
     return { kind: 'entry', entry, stamp };
   } finally {
@@ -172,8 +180,8 @@ function ownershipOf(stats: BigIntStats): Ownership {
   return { owner: ownerName(Number(stats.uid)), group: groupName(Number(stats.gid)) };
 }
 
-function attributesOf(full: string, stats: BigIntStats): Ownership & { mode: number; xattrs: Xattrs } {
-  return { mode: Number(stats.mode & 0o7777n), ...ownershipOf(stats), xattrs: readXattrs(full) };
+function attributesOf(target: Target, stats: BigIntStats): Ownership & { mode: number; xattrs: Xattrs } {
+  return { mode: Number(stats.mode & 0o7777n), ...ownershipOf(stats), xattrs: readXattrs(target) };
 }
 
 /** Identifies an inode and its state: any change of content or attributes moves the ctime, which nobody can set. */

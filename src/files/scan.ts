@@ -123,9 +123,9 @@ class Walk {
         return;
       }
     }
-    const { cache, maxFileSizeBytes } = this.#options;
+    const { cache, maxFileSizeBytes, fresh } = this.#options;
     const unchanged =
-      included && cache !== undefined
+      included && cache !== undefined && fresh !== true
         ? unchangedFile(directory.fd, name, { path, cache, maxFileSizeBytes })
         : undefined;
     if (unchanged !== undefined) return void (yield unchanged);

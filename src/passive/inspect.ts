@@ -6,7 +6,6 @@ import { blockRows } from '../files/blocks.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoCode } from '../files/errno.ts';
 import { Manifest } from '../files/manifest.ts';
-import type { EntryCache } from '../files/observation.ts';
 import { observe } from '../files/observe.ts';
 import { scan } from '../files/scan.ts';
 import { inChunks } from '../wire/chunks.ts';
@@ -107,9 +106,9 @@ export class Inspector {
   async #scan(question: { fresh: boolean; mtime: boolean }): Promise<Manifested> {
     const { root, watchlists, cache } = this.#node;
     const manifest = new Manifest({ mtime: question.mtime });
-    const reading = question.fresh ? writeOnly(cache) : cache;
+    const { fresh } = question;
     const limits = { maxFileSizeBytes: Number.MAX_SAFE_INTEGER };
-    for await (const scanned of scan({ root, watchlists, cache: reading, ...limits })) manifest.take(scanned);
+    for await (const scanned of scan({ root, watchlists, cache, fresh, ...limits })) manifest.take(scanned);
     cache.commit();
     return { manifest, theirs: new Map(), except: new Set() };
   }
@@ -260,16 +259,6 @@ export class Inspector {
     const parent = directories.parentOf(path);
     return parent.ok ? openRegular(parent.child(nameOf(path))) : undefined;
   }
-}
-
-/** A cache that is filled but not asked: `--full` reads every file again. */
-function writeOnly(cache: EntryCache): EntryCache {
-  return {
-    get: () => undefined,
-    packed: () => undefined,
-    set: (path, stamp, entry) => cache.set(path, stamp, entry),
-    delete: (path) => cache.delete(path),
-  };
 }
 
 function openRegular(path: string): number | undefined {

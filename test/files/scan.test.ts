@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
+  chownSync,
   closeSync,
   mkdirSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -18,7 +21,7 @@ import type { Entry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import type { Observation } from '../../src/files/observation.ts';
 import { type ScanOptions, scan } from '../../src/files/scan.ts';
-import { failureOf, memoryCache, replica, run, temporaryFolder } from './fixture.ts';
+import { entryOf, failureOf, memoryCache, replica, run, temporaryFolder } from './fixture.ts';
 
 type Watchlists = ScanOptions['watchlists'];
 
@@ -38,6 +41,16 @@ function fill(root: string, names: readonly string[]): void {
     if (name.endsWith('/')) mkdirSync(`${root}/${name}`, { recursive: true });
     else writeFileSync(`${root}/${name}`, name);
   }
+}
+
+function put(root: string, files: Readonly<Record<string, string>>): void {
+  fill(root, Object.keys(files));
+  for (const [name, content] of Object.entries(files)) writeFileSync(`${root}/${name}`, content);
+}
+
+function seenEntry(found: Found | undefined): Entry {
+  assert.ok(found);
+  return entryOf(found.observation);
 }
 
 async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
@@ -309,6 +322,98 @@ test('a known tree is scanned by the cache, a changed file is read', async () =>
   writeFileSync(folder.at('etc/b'), 'new');
   await scanned(folder.path, { cache: watching, now });
   assert.deepEqual(reads, ['/etc/b']);
+});
+
+for (const [how, disguise] of [
+  [
+    'in place, its times set back',
+    (file: string) => {
+      const { atime, mtime } = statSync(file);
+      writeFileSync(file, 'new');
+      utimesSync(file, atime, mtime);
+    },
+  ],
+  [
+    'by a copy with the same size and time, renamed over it',
+    (file: string) => {
+      const { atime, mtime } = statSync(file);
+      writeFileSync(`${file}.tmp`, 'new');
+      utimesSync(`${file}.tmp`, atime, mtime);
+      renameSync(`${file}.tmp`, file);
+    },
+  ],
+] as const)
+  test(`a change is seen that was made ${how}`, async () => {
+    using folder = temporaryFolder();
+    put(folder.path, { 'etc/a': 'old', 'etc/b': 'old' });
+    const cache = memoryCache();
+    const now = (): number => Date.now() + 3_600_000;
+    const before = await scanned(folder.path, { cache, now });
+    disguise(folder.at('etc/b'));
+    const after = await scanned(folder.path, { cache, now });
+    assert.deepEqual(after.at(-2), before.at(-2));
+    const entry = seenEntry(after.at(-1));
+    assert.equal(entry.kind === 'file' && entry.digest, createHash('sha256').update('new').digest('hex'));
+  });
+
+test('attributes are as they are now, whatever the cache knows', async () => {
+  using folder = temporaryFolder();
+  put(folder.path, { 'etc/a': 'a' });
+  const cache = memoryCache();
+  const now = (): number => Date.now() + 3_600_000;
+  await scanned(folder.path, { cache, now });
+  const seen = async (): Promise<Entry> => seenEntry((await scanned(folder.path, { cache, now })).at(-1));
+  chmodSync(folder.at('etc/a'), 0o600);
+  assert.partialDeepStrictEqual(await seen(), { mode: 0o600, owner: 'root' });
+  chownSync(folder.at('etc/a'), 1, 2);
+  assert.partialDeepStrictEqual(await seen(), { owner: 'daemon', group: 'bin' });
+  run('setfattr', '-n', 'user.a', '-v', 'x', folder.at('etc/a'));
+  assert.partialDeepStrictEqual(await seen(), { xattrs: { 'user.a': 'eA==' } });
+  assert.partialDeepStrictEqual(await seen(), { xattrs: { 'user.a': 'eA==' } });
+  run('setfattr', '-x', 'user.a', folder.at('etc/a'));
+  assert.partialDeepStrictEqual(await seen(), { xattrs: {} });
+});
+
+test('owners are called what they are called now, whatever the cache knows', async () => {
+  using folder = temporaryFolder();
+  put(folder.path, { 'etc/a': 'a' });
+  const cache = memoryCache();
+  const now = (): number => Date.now() + 3_600_000;
+  const before = await scanned(folder.path, { cache, now });
+  const known = cache.get('/etc/a');
+  assert.ok(known?.entry.kind === 'file');
+  for (const renamed of [{ owner: 'was-root' }, { group: 'was-root' }]) {
+    cache.set('/etc/a', known.stamp, { ...known.entry, ...renamed });
+    assert.deepEqual(await scanned(folder.path, { cache, now }), before);
+  }
+});
+
+test('a file that is too large is told, whatever the cache knows', async () => {
+  using folder = temporaryFolder();
+  put(folder.path, { 'etc/a': 'abc' });
+  const cache = memoryCache();
+  const now = (): number => Date.now() + 3_600_000;
+  await scanned(folder.path, { cache, now });
+  const [, found] = await scanned(folder.path, { cache, now, maxFileSizeBytes: 2 });
+  assert.equal(found?.observation.kind, 'failed');
+});
+
+test('a fresh walk reads everything, and makes the cache forget what it is wrong about', async () => {
+  using folder = temporaryFolder();
+  put(folder.path, { 'etc/a': 'a', 'etc/b': 'b', 'etc/c': 'c' });
+  const cache = memoryCache();
+  const now = (): number => Date.now() + 3_600_000;
+  const right = await scanned(folder.path, { cache, now });
+  // What a failing disk does: other bytes, the same inode and times.
+  const [a, b] = ['/etc/a', '/etc/b'].map((path) => cache.get(path));
+  assert.ok(a && b);
+  cache.set('/etc/b', b.stamp, a.entry);
+  cache.delete('/etc/c');
+  assert.notDeepEqual(await scanned(folder.path, { cache, now }), right);
+  assert.deepEqual(await scanned(folder.path, { cache, now, fresh: true }), right);
+  assert.equal(cache.get('/etc/b'), undefined);
+  assert.deepEqual(cache.get('/etc/a'), a);
+  assert.ok(cache.get('/etc/c'));
 });
 
 test('the walk gives way to others and ends when it is told to', async () => {
