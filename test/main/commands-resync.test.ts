@@ -14,7 +14,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
+import { eventually } from '../world/eventually.ts';
 import { Pair } from '../world/pair.ts';
 import { differences, write } from '../world/tree.ts';
 
@@ -104,29 +105,6 @@ async function assertRepairs(pair: Pair): Promise<void> {
 }
 
 describe('resync', () => {
-  it('--dry-run shows what it would do, changes nothing, and exits 1', async () => {
-    await using pair = await openDrifted();
-    const before = differences(pair.root('active'), pair.root('passive'));
-    const ran = await pair.run('active', ['resync', '--dry-run']);
-    assert.equal(ran.code, 1, ran.stderr);
-    assert.match(ran.stdout, /^push {3}\/etc\/content\.conf$/m);
-    assert.match(ran.stdout, /^delete \/etc\/extra\.d\/one$/m);
-    assert.match(ran.stdout, /^mail2: \d+ paths to push, 4 paths to delete$/m);
-    assert.equal(differences(pair.root('active'), pair.root('passive')), before);
-    assert.deepEqual(versionsOf(pair), []);
-  });
-
-  it('without --yes and without a terminal exits 2 and changes nothing', async () => {
-    await using pair = await openDrifted();
-    const before = differences(pair.root('active'), pair.root('passive'));
-    const ran = await pair.run('active', ['resync']);
-    assert.equal(ran.code, 2);
-    assert.match(ran.stderr, /expected --yes, since nobody can be asked here/);
-    assert.match(ran.stderr, /^hint: .*--dry-run/m);
-    assert.equal(differences(pair.root('active'), pair.root('passive')), before);
-    assert.deepEqual(versionsOf(pair), []);
-  });
-
   it('--yes repairs every kind of difference and keeps what it overwrites', async () => {
     await using pair = await openDrifted();
     await assertRepairs(pair);
@@ -141,45 +119,70 @@ describe('resync', () => {
   it('does the same through a running daemon, and ends the conflicts it holds', async () => {
     await using pair = await openDrifted();
     const daemon = await pair.startActive();
-    const held = await pair.json('active', ['status']);
-    assert.ok(Number(held['conflicts']) > 0, daemon.log());
+    const held = async (): Promise<unknown> => (await pair.json('active', ['status']))['conflicts'];
+    await eventually('it holds conflicts', async () => Number(await held()) > 0, { detail: daemon.log });
     await assertRepairs(pair);
-    const clear = await pair.json('active', ['status']);
-    assert.equal(clear['conflicts'], 0, daemon.log());
+    assert.equal(await held(), 0, daemon.log());
     assert.equal(await daemon.stop(), 0);
   });
 
-  it('touches only the paths that are given, and what is below them', async () => {
-    await using pair = await openDrifted();
-    const ran = await pair.run('active', ['resync', '--yes', '/etc/content.conf', '/etc/missing.d/']);
-    assert.equal(ran.code, 0, ran.stderr);
-    const at = (path: string): string => pair.at('passive', path);
-    assert.equal(readFileSync(at('etc/content.conf'), 'utf8'), 'right\n');
-    assert.equal(readFileSync(at('etc/missing.d/deep/one.conf'), 'utf8'), 'one\n');
-    assert.equal(statSync(at('etc/mode.conf')).mode & 0o777, 0o666);
-    assert.ok(existsSync(at('etc/extra.d/one')));
-    assert.deepEqual(
-      versionsOf(pair).map(({ path }) => path),
-      ['/etc/content.conf'],
-    );
-  });
+  describe('of less than all, one after the other on the same nodes', () => {
+    let pair: Pair;
+    before(async () => {
+      pair = await openDrifted();
+    });
+    after(() => pair[Symbol.asyncDispose]());
 
-  it('refuses a path that no watchlist covers', async () => {
-    await using pair = await openDrifted();
-    const ran = await pair.run('active', ['resync', '--yes', '/usr/share/x', '/etc/content.conf']);
-    assert.equal(ran.code, 2);
-    assert.match(ran.stderr, /found \/usr\/share\/x: no watchlist covers it/);
-    assert.equal(readFileSync(pair.at('passive', 'etc/content.conf'), 'utf8'), wrong);
-  });
+    it('--dry-run shows what it would do, changes nothing, and exits 1', async () => {
+      const before = differences(pair.root('active'), pair.root('passive'));
+      const ran = await pair.run('active', ['resync', '--dry-run']);
+      assert.equal(ran.code, 1, ran.stderr);
+      assert.match(ran.stdout, /^push {3}\/etc\/content\.conf$/m);
+      assert.match(ran.stdout, /^delete \/etc\/extra\.d\/one$/m);
+      assert.match(ran.stdout, /^mail2: \d+ paths to push, 4 paths to delete$/m);
+      assert.equal(differences(pair.root('active'), pair.root('passive')), before);
+      assert.deepEqual(versionsOf(pair), []);
+    });
 
-  it('is refused on the passive node with exit 4, and exits 3 when the peer is down', async () => {
-    await using pair = await openDrifted();
-    const passive = await pair.run('passive', ['resync', '--yes']);
-    assert.equal(passive.code, 4);
-    assert.match(passive.stderr, /resync works on the active node/);
-    await pair.sshd.pause();
-    const down = await pair.run('active', ['resync', '--yes']);
-    assert.equal(down.code, 3);
-    assert.match(down.stderr, /cannot reach mail2/);
+    it('without --yes and without a terminal exits 2 and changes nothing', async () => {
+      const before = differences(pair.root('active'), pair.root('passive'));
+      const ran = await pair.run('active', ['resync']);
+      assert.equal(ran.code, 2);
+      assert.match(ran.stderr, /expected --yes, since nobody can be asked here/);
+      assert.match(ran.stderr, /^hint: .*--dry-run/m);
+      assert.equal(differences(pair.root('active'), pair.root('passive')), before);
+      assert.deepEqual(versionsOf(pair), []);
+    });
+
+    it('refuses a path that no watchlist covers', async () => {
+      const ran = await pair.run('active', ['resync', '--yes', '/usr/share/x', '/etc/content.conf']);
+      assert.equal(ran.code, 2);
+      assert.match(ran.stderr, /found \/usr\/share\/x: no watchlist covers it/);
+      assert.equal(readFileSync(pair.at('passive', 'etc/content.conf'), 'utf8'), wrong);
+    });
+
+    it('touches only the paths that are given, and what is below them', async () => {
+      const ran = await pair.run('active', ['resync', '--yes', '/etc/content.conf', '/etc/missing.d/']);
+      assert.equal(ran.code, 0, ran.stderr);
+      const at = (path: string): string => pair.at('passive', path);
+      assert.equal(readFileSync(at('etc/content.conf'), 'utf8'), 'right\n');
+      assert.equal(readFileSync(at('etc/missing.d/deep/one.conf'), 'utf8'), 'one\n');
+      assert.equal(statSync(at('etc/mode.conf')).mode & 0o777, 0o666);
+      assert.ok(existsSync(at('etc/extra.d/one')));
+      assert.deepEqual(
+        versionsOf(pair).map(({ path }) => path),
+        ['/etc/content.conf'],
+      );
+    });
+
+    it('is refused on the passive node with exit 4, and exits 3 when the peer is down', async () => {
+      const passive = await pair.run('passive', ['resync', '--yes']);
+      assert.equal(passive.code, 4);
+      assert.match(passive.stderr, /resync works on the active node/);
+      await pair.sshd.pause();
+      const down = await pair.run('active', ['resync', '--yes']);
+      assert.equal(down.code, 3);
+      assert.match(down.stderr, /cannot reach mail2/);
+    });
   });
 });

@@ -1,24 +1,10 @@
 import assert from 'node:assert/strict';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { eventually } from '../world/eventually.ts';
-import { conflictsOn, versionsOf } from '../world/kept.ts';
-import { type NodeName, Pair, type Running } from '../world/pair.ts';
+import { versionsOf } from '../world/kept.ts';
+import { Pair, type Running } from '../world/pair.ts';
 import { write } from '../world/tree.ts';
-
-const shiftClock = fileURLToPath(new URL('../world/shift-clock.ts', import.meta.url));
-const hourMs = 3_600_000;
 
 function numbered(count: number): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, n) => [`etc/f${n}`, `${n}\n`]));
@@ -153,70 +139,5 @@ describe('what the passive node does not take', () => {
     const flushed = await pair.run('active', ['flush', '--timeout', '500ms']);
     assert.notEqual(flushed.code, 0, flushed.stdout);
     assert.deepEqual(readdirSync(pair.at('passive', 'etc')), []);
-  });
-});
-
-describe('newest-wins', () => {
-  const policies = [{ match: '/etc/**', conflict: 'newest-wins' }];
-
-  /** Both daemons with one agreed file; `shiftMs`: how far the clock of the passive’s receivers is ahead. */
-  async function openPair(shiftMs: number): Promise<Pair> {
-    const preload = `env NODE_OPTIONS=--import=${shiftClock} BMCS_CLOCK_SHIFT_MS=${shiftMs}`;
-    const pair = await Pair.open({
-      mutual: true,
-      watchlist: { policies },
-      wrapReceive: (command) => (command.includes('/passive/') ? `${preload} ${command}` : command),
-    });
-    write(pair.root('active'), { 'etc/a.conf': 'agreed\n', 'etc/b.conf': 'agreed\n' });
-    const passive = pair.spawnDaemon('passive');
-    await pair.startActive();
-    assert.equal((await pair.flush()).code, 0);
-    await eventually('the passive’s daemon watches', () => passive.log().includes('watching'));
-    return pair;
-  }
-
-  function read(pair: Pair, node: NodeName, name: string): string {
-    return readFileSync(pair.at(node, `etc/${name}`), 'utf8');
-  }
-
-  async function skewOf(pair: Pair): Promise<number> {
-    const { peers } = (await pair.json('active', ['status'])) as { peers: { skewMs: number }[] };
-    return peers[0]?.skewMs ?? Number.NaN;
-  }
-
-  it('holds while the passive’s clock is an hour ahead, and status says so', async () => {
-    await using pair = await openPair(hourMs);
-    const skew = await skewOf(pair);
-    assert.ok(Math.abs(skew - hourMs) < 60_000, `the skew is ${skew}`);
-    writeFileSync(pair.at('passive', 'etc/a.conf'), 'edited on the passive\n');
-    await eventually('it is a conflict on both', () =>
-      (['active', 'passive'] as const).every((node) => conflictsOn(pair, node).length === 1),
-    );
-    assert.equal(read(pair, 'active', 'a.conf'), 'agreed\n');
-    assert.equal(read(pair, 'passive', 'a.conf'), 'edited on the passive\n');
-  });
-
-  it('takes the newer one, whichever that is, while the clocks agree', async () => {
-    await using pair = await openPair(0);
-    assert.ok(Math.abs(await skewOf(pair)) < 2000);
-    writeFileSync(pair.at('passive', 'etc/a.conf'), 'newer on the passive\n');
-    const older = pair.at('passive', 'etc/b.conf');
-    // Renamed into place, so that no instant shows the edit with its own time.
-    writeFileSync(`${pair.root('passive')}/staged`, 'older on the passive\n');
-    utimesSync(`${pair.root('passive')}/staged`, 1_000_000, 1_000_000);
-    renameSync(`${pair.root('passive')}/staged`, older);
-    await eventually('both are the newer', () =>
-      (['active', 'passive'] as const).every(
-        (node) =>
-          read(pair, node, 'a.conf') === 'newer on the passive\n' &&
-          read(pair, node, 'b.conf') === 'agreed\n',
-      ),
-    );
-    const kept = (node: NodeName, path: string): string[] =>
-      versionsOf(pair, node, path).map(({ content }) => content);
-    assert.ok(kept('active', '/etc/a.conf').includes('agreed\n'));
-    assert.ok(kept('passive', '/etc/b.conf').includes('older on the passive\n'));
-    await eventually('no conflict is left', () => conflictsOn(pair, 'active').length === 0);
-    assert.ok(existsSync(older));
   });
 });

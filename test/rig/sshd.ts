@@ -148,8 +148,20 @@ function sshdConfig(about: {
     'UseDNS no',
     'PrintMotd no',
     'LogLevel INFO',
+    `SetEnv ${environment(about.folder).join(' ')}`,
     '',
   ].join('\n');
+}
+
+/** In one line, since sshd takes only the first. */
+function environment(folder: string): string[] {
+  const compiled = process.env['NODE_COMPILE_CACHE'];
+  return [
+    // A home without start files of the shell: what those of this user do, and how long, is none of a test's matter.
+    `HOME=${folder}`,
+    // What the forced commands load is compiled already, as for what a test starts by itself.
+    ...(compiled === undefined ? [] : [`NODE_COMPILE_CACHE=${compiled}`]),
+  ];
 }
 
 function isLocked(user: string): boolean {

@@ -4,10 +4,11 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { openDatabase } from '../../src/state/database.ts';
+import { SeatStore } from '../../src/state/seat.ts';
 import { signal } from '../rig/processes.ts';
 import { type Sshd, startSshd } from '../rig/sshd.ts';
 import { eventually } from './eventually.ts';
-
 import { temporaryFolder } from './tree.ts';
 
 const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -79,13 +80,14 @@ export class Pair {
     const reached = options.mutual === true ? nodes : nodes.filter((node) => node !== 'active');
     const config = (node: NodeName): string => join(folder, node, 'config.yml');
     for (const node of nodes) mkdirSync(join(folder, node, 'root', 'etc'), { recursive: true });
-    const sshds = new Map<NodeName, Sshd>();
-    for (const node of reached) {
+    const starting = reached.map(async (node) => {
       const receive = `${process.execPath} ${mainFile} receive --config ${config(node)}`;
       const forcedCommand = options.wrapReceive?.(receive) ?? receive;
       const place = options.places?.[node];
-      sshds.set(node, await startSshd({ forcedCommand, ...(place === undefined ? {} : { place }) }));
-    }
+      const sshd = await startSshd({ forcedCommand, ...(place === undefined ? {} : { place }) });
+      return [node, sshd] as const;
+    });
+    const sshds = new Map<NodeName, Sshd>(await Promise.all(starting));
     const pair = new Pair(folder, sshds, options.places ?? {});
     const watchlist = join(folder, 'watchlist.yml');
     writeFileSync(
@@ -105,12 +107,7 @@ export class Pair {
         limits: { minFreeDisk: 1 },
         ...(node === 'active' ? options.active : options.passive),
       });
-      const role = node === 'active' ? 'active' : 'passive';
-      const made = await pair.run(node, ['init', '--node', hostNames[node], '--role', role]);
-      if (made.code !== 0) {
-        await pair[Symbol.asyncDispose]();
-        throw new Error(`init failed: ${made.stderr}`);
-      }
+      pair.#seat(node);
     }
     return pair;
   }
@@ -136,6 +133,13 @@ export class Pair {
       runtime: join(this.folder, node, 'run'),
     };
     writeFileSync(this.config(node), stringify({ ...own, ...keys }), { mode: 0o600 });
+  }
+
+  /** The seat that `init` gives, of which commands-local.test.ts tells. */
+  #seat(node: NodeName): void {
+    using database = openDatabase(this.state(node));
+    const role = node === 'active' ? 'active' : 'passive';
+    new SeatStore(database).write({ role, epoch: role === 'active' ? 1 : 0 });
   }
 
   root(node: NodeName): string {
