@@ -143,8 +143,6 @@ function sshdConfig(about: {
     `UsePAM ${isLocked(about.user) ? 'yes' : 'no'}`,
     'PasswordAuthentication no',
     'KbdInteractiveAuthentication no',
-    // The shell that runs the forced command reads its start-up files there: none, whatever this machine's say.
-    `SetEnv HOME=${about.folder}`,
     'UseDNS no',
     'PrintMotd no',
     'LogLevel INFO',
