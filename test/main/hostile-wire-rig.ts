@@ -134,7 +134,7 @@ export class Sender {
   readonly #stream: Duplex;
   readonly #decoder = new FrameDecoder();
   readonly #answers: FromPassive[] = [];
-  /** The bodies of all `content` that came, one after the other. */
+  /** The bodies of all `content` and `blocks` that came, one after the other. */
   content = Buffer.alloc(0);
   #wake: (() => void) | undefined;
   #ended = false;
@@ -244,7 +244,8 @@ export class Sender {
     for (const { header, body } of frames) {
       const parsed = parseFromPassive(header);
       if (!parsed.ok) throw new Error(`the passive sent what no active takes: ${parsed.detail}`);
-      if (parsed.message.t === 'content') this.content = Buffer.concat([this.content, body]);
+      if (parsed.message.t === 'content' || parsed.message.t === 'blocks')
+        this.content = Buffer.concat([this.content, body]);
       this.#answers.push(parsed.message);
     }
     this.#wake?.();
