@@ -140,7 +140,7 @@ describe('the bundle', () => {
   });
 
   it('loads what reads the state for status only when no daemon answers', async () => {
-    assert.deepEqual(heavyIn(['status', ...at]), ['yaml', 'zod', 'winston', 'sqlite']);
+    assert.deepEqual(heavyIn(['status', ...at]), ['yaml', 'zod', 'sqlite']);
     const daemon = spawn(process.execPath, [bundle, 'run', ...at], { stdio: 'ignore' });
     try {
       await eventually('the daemon listens', () => existsSync(join(folder, 'run/control.sock')));

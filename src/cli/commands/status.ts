@@ -32,8 +32,9 @@ async function askQuickly(config: string): Promise<Status | undefined> {
 }
 
 async function ask(config: string): Promise<Status> {
-  const [{ openLog }, { openNode }] = await Promise.all([import('../../log/log.ts'), import('../node.ts')]);
-  const node = await openNode(config, openLog({ format: 'text', level: 'warn' }));
+  const { openNode } = await import('../node.ts');
+  // Nothing is done that could be logged, so that no log is loaded.
+  const node = await openNode(config, () => undefined);
   try {
     const asked = await askDaemon({ runtime: node.config.runtime, command: 'status', args: {} });
     return asked.answered ? (asked.value as Status) : withoutDaemon(node);
