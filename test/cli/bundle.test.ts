@@ -164,8 +164,8 @@ describe('the bundle', () => {
 
   it('loads no language of zod, which has dozens', () => {
     const { text } = loadedBy(['watchlist', 'list', ...at]);
-    assert.match(text, /ZodError/);
-    assert.doesNotMatch(text, /[\u0400-\u04ff]/, 'Cyrillic letters');
+    assert.ok(text.includes('ZodError'));
+    assert.ok(!text.includes('Eingabe'), 'German');
   });
 
   it('comes with the licences of what it is made of', () => {
