@@ -10,12 +10,15 @@ export type Io = {
 
 /** The process's own terminal. `NO_COLOR` and `TERM=dumb` turn colour off. */
 export function processIo(): Io {
-  const { env, stdout, stdin, stderr } = process;
+  const { env, stdout } = process;
   const plain = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
   return {
     out: (text) => void stdout.write(text),
-    err: (text) => void stderr.write(text),
+    // Node opens a stream when it is first asked for, which takes longer than to write a line.
+    err: (text) => void process.stderr.write(text),
     colour: stdout.isTTY === true && !plain,
-    interactive: stdin.isTTY === true && stdout.isTTY === true,
+    get interactive() {
+      return stdout.isTTY === true && process.stdin.isTTY === true;
+    },
   };
 }

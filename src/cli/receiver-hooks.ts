@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { askDaemon } from '../control/client.ts';
 import { Failure } from '../core/failure.ts';
 import type { NodeListener } from '../passive/node.ts';

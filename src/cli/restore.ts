@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { fetchContent, listVersions } from '../active/questions.ts';
 import type { Peer } from '../config/load.ts';
 import type { Entry, FileEntry } from '../core/entry.ts';

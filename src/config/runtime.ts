@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 
 /** Where the daemon listens unless the configuration says otherwise. */
 export const defaultRuntime = '/run/bm-confsync';
@@ -18,5 +19,8 @@ export function quickRuntime(file: string): string | undefined {
   if (!/^node:/m.test(text) || /^[-{[%?&*!|>'"]|\t|\r/m.test(text)) return undefined;
   const [line, second] = text.match(/^runtime\b.*$/gm) ?? [];
   if (line === undefined) return defaultRuntime;
-  return second === undefined ? /^runtime: (\/[A-Za-z0-9._/-]*)$/.exec(line)?.[1] : undefined;
+  if (second !== undefined) return undefined;
+  // A line further in right after it would be more of the same value.
+  const found = /^runtime: (\/[A-Za-z0-9._/-]*)$(?!\n+ )/m.exec(text)?.[1];
+  return found === undefined ? undefined : posix.resolve(found);
 }

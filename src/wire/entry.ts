@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Entry, Xattrs } from '../core/entry.ts';
 import { parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 

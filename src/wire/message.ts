@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { PathProblem, Refusal } from '../core/failure.ts';
 import { type Exit, exitCodes, retryOf } from '../core/failure.ts';
 import { printable } from '../core/path.ts';

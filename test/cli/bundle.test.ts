@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../world/eventually.ts';
@@ -11,13 +11,17 @@ import { eventually } from '../world/eventually.ts';
 const checkout = fileURLToPath(new URL('../../', import.meta.url));
 const source = join(checkout, 'src/cli/main.ts');
 
-/** Writes the URL of each module that is loaded into a file. */
-const recorder = `import { appendFileSync } from 'node:fs';
-import { registerHooks } from 'node:module';
-registerHooks({ load(url, context, next) {
+/** Writes what is loaded into a file: the URL of each module, and at the end the parts of Node that were not there before. */
+const recorder = `const { appendFileSync } = process.getBuiltinModule('fs');
+process.getBuiltinModule('module').registerHooks({ load(url, context, next) {
   appendFileSync(process.env.LOADED, url + '\\n');
   return next(url, context);
-} });`;
+} });
+const before = new Set(process.moduleLoadList);
+process.on('exit', () => {
+  const parts = process.moduleLoadList.filter((part) => !before.has(part));
+  appendFileSync(process.env.LOADED, parts.map((part) => part + '\\n').join(''));
+});`;
 
 describe('the bundle', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bm-confsync-bundle-'));
@@ -40,18 +44,22 @@ describe('the bundle', () => {
     return { status, stdout, stderr };
   }
 
-  /** What a command loads of the bundle, as text, and which parts of Node. */
-  function loadedBy(args: readonly string[]): { text: string; names: string[] } {
+  /** What a command loads: files of the bundle, their text, and parts of Node. */
+  function loadedBy(args: readonly string[]): { files: string[]; text: string; parts: string[] } {
     const file = join(folder, 'loaded');
     writeFileSync(file, '');
     const { stderr } = run(bundle, args, { LOADED: file }, [
       '--import',
       `data:text/javascript,${encodeURIComponent(recorder)}`,
     ]);
-    const urls = readFileSync(file, 'utf8').trim().split('\n');
-    const own = urls.filter((url) => url.includes('/somewhere/'));
+    const loaded = readFileSync(file, 'utf8').trim().split('\n');
+    const own = loaded.filter((url) => url.includes('/somewhere/'));
     assert.ok(own.length > 0, stderr);
-    return { text: own.map((url) => readFileSync(fileURLToPath(url), 'utf8')).join(''), names: urls };
+    return {
+      files: own.map((url) => basename(url)),
+      text: own.map((url) => readFileSync(fileURLToPath(url), 'utf8')).join(''),
+      parts: loaded.flatMap((line) => /^NativeModule (.*)/.exec(line)?.[1] ?? []),
+    };
   }
 
   before(() => {
@@ -130,22 +138,57 @@ describe('the bundle', () => {
   const heavy = { commander: 'CommanderError', yaml: 'LineCounter', zod: 'ZodError', winston: 'winston' };
 
   function heavyIn(args: readonly string[]): string[] {
-    const { text, names } = loadedBy(args);
+    const { text, parts } = loadedBy(args);
     const found = Object.entries(heavy).flatMap(([name, mark]) => (text.includes(mark) ? [name] : []));
-    return names.includes('node:sqlite') ? [...found, 'sqlite'] : found;
+    return parts.includes('sqlite') ? [...found, 'sqlite'] : found;
   }
 
-  it('loads nothing heavy for --version', () => {
-    assert.deepEqual(heavyIn(['--version']), []);
+  /** One file, and no part of Node that opens no file and no socket for it. */
+  function assertLight(args: readonly string[]): void {
+    const { files, parts } = loadedBy(args);
+    assert.deepEqual(files, ['main.mjs']);
+    const needless = [
+      'crypto',
+      'child_process',
+      'internal/fs/promises',
+      'internal/readline/interface',
+      'sqlite',
+    ];
+    assert.deepEqual(
+      needless.filter((part) => parts.includes(part)),
+      [],
+    );
+  }
+
+  it('loads one file for --version', () => assertLight(['--version']));
+
+  it('loads no language of zod, which has dozens', () => {
+    const { text } = loadedBy(['watchlist', 'list', ...at]);
+    assert.ok(text.includes('ZodError'));
+    assert.ok(!text.includes('Eingabe'), 'German');
+  });
+
+  it('comes with the licences of what it is made of', () => {
+    const licences = readFileSync(join(folder, 'somewhere/LICENSES'), 'utf8');
+    const { dependencies } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    // The runtime itself comes with its own.
+    const missing = Object.entries(dependencies).filter(
+      ([name, version]) => name !== 'node' && !licences.includes(`\n${name} ${version}`),
+    );
+    assert.deepEqual(missing, []);
+    assert.match(licences, /Permission is hereby granted/);
   });
 
   it('loads what reads the state for status only when no daemon answers', async () => {
-    assert.deepEqual(heavyIn(['status', ...at]), ['yaml', 'zod', 'winston', 'sqlite']);
+    assert.deepEqual(heavyIn(['status', ...at]), ['commander', 'yaml', 'zod', 'sqlite']);
     const daemon = spawn(process.execPath, [bundle, 'run', ...at], { stdio: 'ignore' });
     try {
       await eventually('the daemon listens', () => existsSync(join(folder, 'run/control.sock')));
       await eventually('it answers', () => run(bundle, ['status', ...at]).stdout.includes('watching'));
-      assert.deepEqual(heavyIn(['status', ...at]), []);
+      assertLight(['status', ...at]);
+      assertLight(['status', '--json', ...at]);
     } finally {
       const ended = once(daemon, 'exit');
       daemon.kill();

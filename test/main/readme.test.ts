@@ -10,10 +10,10 @@ import { ConflictStore } from '../../src/state/conflicts.ts';
 import { openDatabase } from '../../src/state/database.ts';
 import { VersionStore } from '../../src/state/versions.ts';
 import { eventually } from '../world/eventually.ts';
-import { mainFile, Pair } from '../world/pair.ts';
+import { Pair } from '../world/pair.ts';
 import { temporaryFolder, write } from '../world/tree.ts';
 
-const checkout = dirname(dirname(dirname(mainFile)));
+const checkout = dirname(dirname(import.meta.dirname));
 const readme = readFileSync(join(checkout, 'README.md'), 'utf8');
 
 /** Fenced blocks of one language, without the indent they have in a list. */

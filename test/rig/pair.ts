@@ -2,14 +2,17 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { type Sshd, type SshdOptions, startSshd } from './sshd.ts';
 import { eventually } from './tree.ts';
 
 export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const mainFile = process.env['BM_CONFSYNC_PROGRAM'] ?? join(checkout, 'src', 'cli', 'main.ts');
+/** The program under test: the sources, or what BM_CONFSYNC_PROGRAM names, such as dist/lib/main.mjs. */
+export const mainFile = resolve(
+  process.env['BM_CONFSYNC_PROGRAM'] ?? join(checkout, 'src', 'cli', 'main.ts'),
+);
 
 export type NodeName = 'active' | 'passive';
 

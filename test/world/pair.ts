@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { openDatabase } from '../../src/state/database.ts';
@@ -12,7 +12,10 @@ import { eventually } from './eventually.ts';
 import { temporaryFolder } from './tree.ts';
 
 const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-export const mainFile = process.env['BM_CONFSYNC_PROGRAM'] ?? join(checkout, 'src', 'cli', 'main.ts');
+/** The program under test: the sources, or what BM_CONFSYNC_PROGRAM names, such as dist/lib/main.mjs. */
+export const mainFile = resolve(
+  process.env['BM_CONFSYNC_PROGRAM'] ?? join(checkout, 'src', 'cli', 'main.ts'),
+);
 
 /** The nodes by the seats they begin with: mail1, mail2, and mail3, a second passive. */
 export type NodeName = 'active' | 'passive' | 'third';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { askPeer } from '../../active/questions.ts';
 import type { Reply, Request } from '../../control/protocol.ts';
 import { Failure } from '../../core/failure.ts';
