@@ -143,8 +143,6 @@ function sshdConfig(about: {
     `UsePAM ${isLocked(about.user) ? 'yes' : 'no'}`,
     'PasswordAuthentication no',
     'KbdInteractiveAuthentication no',
-    // The shell that runs the forced command reads its start-up files there: none, whatever this machine's say.
-    `SetEnv HOME=${about.folder}`,
     'UseDNS no',
     'PrintMotd no',
     'LogLevel INFO',
@@ -153,13 +151,13 @@ function sshdConfig(about: {
   ].join('\n');
 }
 
-/** In one line, since sshd takes only the first. */
-function environment(folder: string): string[] {
+/** What the forced commands find; in one line, since sshd takes only the first. */
+function environment(home: string): string[] {
   const compiled = process.env['NODE_COMPILE_CACHE'];
   return [
-    // A home without start files of the shell: what those of this user do, and how long, is none of a test's matter.
-    `HOME=${folder}`,
-    // What the forced commands load is compiled already, as for what a test starts by itself.
+    // Their shell reads its start-up files there: none, whatever this machine's say.
+    `HOME=${home}`,
+    // What they load is compiled already, as for what a test starts by itself.
     ...(compiled === undefined ? [] : [`NODE_COMPILE_CACHE=${compiled}`]),
   ];
 }
