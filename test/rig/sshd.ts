@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { succeeds } from '../world/eventually.ts';
 import { descendantsOf, isAlive, type Process, processesWith, signal } from './processes.ts';
-import { eventually } from './tree.ts';
 
 export type SshdOptions = {
   /** What the restricted key runs, whatever the client asks for: one shell command line. */
@@ -232,7 +232,7 @@ async function stopListener(
 
 async function endAll(processes: readonly Process[]): Promise<void> {
   for (const known of processes) signal(known, 'SIGKILL');
-  await eventually(() => {
+  await succeeds(() => {
     const left = processes.filter(isAlive);
     if (left.length > 0) throw new Error(`still running: ${left.map(({ name }) => name).join(', ')}`);
   });
