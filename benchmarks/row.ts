@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { seededRandom } from '../test/rig/tree.ts';
+import { seeded } from '../test/world/tree.ts';
 import { type Bar, judgeAll, type Verdict } from './bar.ts';
 import type { Peer } from './peer.ts';
 import { type Summary, summarize } from './statistics.ts';
@@ -69,7 +69,7 @@ type Running = {
 export async function measure(row: Row, options: MeasureOptions): Promise<RowResult> {
   const size = row.scale?.(options.size) ?? options.size;
   const all: Running[] = row.peers.map((peer) => ({ peer, samplesMs: [] }));
-  const random = seededRandom(size.seed);
+  const random = seeded(size.seed);
   const repeat = options.repeat ?? row.repeat;
   try {
     for (const running of all) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { makePair, type Pair, type PairOptions } from '../test/rig/pair.ts';
-import { compareTrees, eventually } from '../test/rig/tree.ts';
+import { compareTrees } from '../test/rig/tree.ts';
+import { succeeds } from '../test/world/eventually.ts';
 import { untilAllArrived, untilSameNames } from './arrival.ts';
 import { mustRun } from './child.ts';
 import { now } from './clock.ts';
@@ -124,5 +125,5 @@ export async function mustBeEqual(pair: Pair): Promise<void> {
  */
 export function mustEndEqual(pair: Pair, following: Following | undefined): Promise<void> {
   if (following === undefined) return mustBeEqual(pair);
-  return eventually(() => mustBeEqual(pair), { deadlineMs: 20_000, pollMs: 200 });
+  return succeeds(() => mustBeEqual(pair), { deadlineMs: 20_000, pollMs: 200 });
 }

@@ -202,7 +202,7 @@ describe('what may not be read', () => {
         import { Tree } from ${module('active/tree.ts')};
         import { initialiseHash } from ${module('files/hash.ts')};
         await initialiseHash();
-        const cache = { get: () => undefined, set: () => undefined, delete: () => undefined };
+        const cache = { get: () => undefined, packed: () => undefined, set: () => undefined, delete: () => undefined };
         const watchlists = { roots: ['/etc'], includes: () => true, mayContain: () => true, impliedDirectory: () => false };
         const tree = new Tree({ root: process.argv[1], watchlists, cache, maxFileSizeBytes: 1e6 });
         const seen = {};

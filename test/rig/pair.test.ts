@@ -1,19 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { succeeds } from '../world/eventually.ts';
+import { write } from '../world/tree.ts';
 import { makePair } from './pair.ts';
-import { compareTrees, eventually, write } from './tree.ts';
+import { compareTrees } from './tree.ts';
 
 test('a pair replicates, survives kill -9 of the daemon, and can begin anew', async () => {
   await using pair = await makePair();
   write(pair.active.root, { 'etc/a.conf': 'one', 'etc/d/link': { symlink: '../a.conf' } });
   const first = await pair.startDaemon('active');
-  await eventually(async () =>
+  await succeeds(async () =>
     assert.deepEqual(await compareTrees(pair.active.root, pair.passive.root), [], first.log()),
   );
   await first.kill9();
   write(pair.active.root, { 'etc/a.conf': 'two' });
   const second = await pair.startDaemon('active');
-  await eventually(async () =>
+  await succeeds(async () =>
     assert.deepEqual(await compareTrees(pair.active.root, pair.passive.root), [], second.log()),
   );
   assert.equal(await second.stop(), 0);

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { succeeds } from '../world/eventually.ts';
 import { type Sshd, type SshdOptions, startSshd } from './sshd.ts';
-import { eventually } from './tree.ts';
 
 export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** The program under test: the sources, or what BM_CONFSYNC_PROGRAM names, such as dist/lib/main.mjs. */
@@ -312,7 +312,7 @@ async function untilReady(
     if (!ended) await ready();
   };
   try {
-    await eventually(checked, { deadlineMs: options.deadlineMs ?? 30_000, pollMs: 50 });
+    await succeeds(checked, { deadlineMs: options.deadlineMs ?? 30_000, pollMs: 50 });
   } catch (cause) {
     throw new Error(`the daemon of ${node} is not ready: ${String(cause)}\n${daemon.log()}`, { cause });
   }

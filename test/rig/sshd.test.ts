@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { succeeds } from '../world/eventually.ts';
 import { isAlive } from './processes.ts';
 import { type Sshd, startSshd } from './sshd.ts';
-import { eventually } from './tree.ts';
 
 function sshArgs(sshd: Sshd, identityFile: string): string[] {
   return [
@@ -45,7 +45,7 @@ test('the unrestricted key is there only when asked for, and runs anything', asy
 
 /** A process shows no environment while the kernel replaces its program: waits until `exec cat` is through. */
 async function becomesCat(sshd: Sshd): Promise<void> {
-  await eventually(() => {
+  await succeeds(() => {
     assert.deepEqual(
       sshd.sessions().commands.map(({ name }) => name),
       ['cat'],
@@ -64,7 +64,7 @@ test('dropping sessions ends the link and the command sees the end of its input'
   const exited = once(client, 'exit');
   await sshd.dropSessions();
   assert.deepEqual(await exited, [255, null]);
-  await eventually(() => assert.deepEqual(commands.filter(isAlive), []));
+  await succeeds(() => assert.deepEqual(commands.filter(isAlive), []));
 });
 
 test('a paused session answers only when resumed', async () => {
@@ -82,7 +82,7 @@ test('a paused session answers only when resumed', async () => {
   assert.deepEqual(await ssh(sshd, sshd.identityFile, ''), { code: 0, stdout: 'ready\n' });
   assert.equal(answered, '');
   sshd.resumeSessions();
-  await eventually(() => assert.equal(answered, 'hello'));
+  await succeeds(() => assert.equal(answered, 'hello'));
   client.stdin.end();
   await once(client, 'exit');
 });

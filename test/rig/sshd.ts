@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { succeeds } from '../world/eventually.ts';
 import { descendantsOf, isAlive, type Process, processesWith, signal } from './processes.ts';
-import { eventually } from './tree.ts';
 
 export type SshdOptions = {
   /** What the restricted key runs, whatever the client asks for: one shell command line. */
@@ -151,13 +151,13 @@ function sshdConfig(about: {
   ].join('\n');
 }
 
-/** In one line, since sshd takes only the first. */
-function environment(folder: string): string[] {
+/** What the forced commands find; in one line, since sshd takes only the first. */
+function environment(home: string): string[] {
   const compiled = process.env['NODE_COMPILE_CACHE'];
   return [
-    // A home without start files of the shell: what those of this user do, and how long, is none of a test's matter.
-    `HOME=${folder}`,
-    // What the forced commands load is compiled already, as for what a test starts by itself.
+    // Their shell reads its start-up files there: none, whatever this machine's say.
+    `HOME=${home}`,
+    // What they load is compiled already, as for what a test starts by itself.
     ...(compiled === undefined ? [] : [`NODE_COMPILE_CACHE=${compiled}`]),
   ];
 }
@@ -232,7 +232,7 @@ async function stopListener(
 
 async function endAll(processes: readonly Process[]): Promise<void> {
   for (const known of processes) signal(known, 'SIGKILL');
-  await eventually(() => {
+  await succeeds(() => {
     const left = processes.filter(isAlive);
     if (left.length > 0) throw new Error(`still running: ${left.map(({ name }) => name).join(', ')}`);
   });

@@ -3,7 +3,8 @@ import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { compareTrees, eventually, type Item, makeTree, replaceFile, write } from './tree.ts';
+import { type Written, write } from '../world/tree.ts';
+import { compareTrees, makeTree, replaceFile } from './tree.ts';
 
 let folder = '';
 const side = (name: string): string => join(folder, name);
@@ -14,7 +15,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const mtime = new Date('2024-05-06T07:08:09Z');
-const base: Record<string, Item> = {
+const base: Record<string, Written> = {
   'etc/a.conf': { content: 'text\n', mode: 0o640, mtime },
   'etc/empty': { directory: true, mode: 0o750 },
   'etc/link': { symlink: 'a.conf' },
@@ -35,7 +36,7 @@ test('equal trees have no differences', async () => {
   assert.deepEqual(await compareTrees(side('a'), side('b')), []);
 });
 
-const changes: [string, Record<string, Item>][] = [
+const changes: [string, Record<string, Written>][] = [
   ['content of the same size and time', { 'etc/a.conf': { content: 'TEXT\n', mode: 0o640, mtime } }],
   ['mode', { 'etc/a.conf': { content: 'text\n', mode: 0o600, mtime } }],
   ['mtime', { 'etc/a.conf': { content: 'text\n', mode: 0o640, mtime: new Date(0) } }],
@@ -85,18 +86,4 @@ test('replacing gives a new inode and leaves nothing beside it', () => {
   assert.equal(readFileSync(side('etc/a.conf'), 'utf8'), 'new');
   assert.notEqual(statSync(side('etc/a.conf')).ino, before);
   assert.deepEqual(readdirSync(side('stage')), []);
-});
-
-test('eventually returns what the check returned, and says what it last saw', async () => {
-  let asked = 0;
-  const answer = await eventually(() => {
-    asked += 1;
-    assert.equal(asked, 3, `asked ${asked}`);
-    return 'done';
-  });
-  assert.equal(answer, 'done');
-  await assert.rejects(
-    eventually(() => assert.fail('the door is shut'), { deadlineMs: 20 }),
-    /not within 20 ms; last seen: the door is shut/,
-  );
 });

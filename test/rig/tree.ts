@@ -1,66 +1,16 @@
 import { execFile } from 'node:child_process';
-import {
-  chmodSync,
-  lchownSync,
-  lutimesSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-
-type Owner = { readonly uid: number; readonly gid: number };
-
-/** What to put at a path. A text is the content of a file with mode 0644; null removes what is there. */
-export type Item =
-  | string
-  | null
-  | {
-      readonly content: string | Uint8Array;
-      readonly mode?: number;
-      readonly owner?: Owner;
-      readonly mtime?: Date;
-    }
-  | { readonly symlink: string; readonly owner?: Owner; readonly mtime?: Date }
-  | { readonly directory: true; readonly mode?: number; readonly owner?: Owner };
-
-/** Puts items below `root`, parents included. Files are written in place, links and types are replaced. */
-export function write(root: string, items: Readonly<Record<string, Item>>): void {
-  for (const [path, item] of Object.entries(items)) put(join(root, path), item);
-}
-
-function put(path: string, item: Item): void {
-  if (item === null) {
-    rmSync(path, { recursive: true, force: true });
-    return;
-  }
-  mkdirSync(dirname(path), { recursive: true });
-  if (typeof item === 'string') {
-    writeFileSync(path, item);
-    return;
-  }
-  if ('directory' in item) mkdirSync(path, { recursive: true });
-  else if ('symlink' in item) {
-    rmSync(path, { recursive: true, force: true });
-    symlinkSync(item.symlink, path);
-  } else writeFileSync(path, item.content);
-  if (item.owner !== undefined) lchownSync(path, item.owner.uid, item.owner.gid);
-  // After the owner, because chown takes the setuid bits away.
-  if ('mode' in item && item.mode !== undefined) chmodSync(path, item.mode);
-  if ('mtime' in item && item.mtime !== undefined) lutimesSync(path, item.mtime, item.mtime);
-}
+import { seeded, write } from '../world/tree.ts';
 
 /**
  * Replaces a file as an editor does: a new file, renamed over the old one. The new file is made in
  * `root/stage`, outside of what is replicated, so that exactly one event tells of the change.
  */
 export function replaceFile(root: string, path: string, content: string | Uint8Array): void {
-  const staged = join(root, 'stage', basename(path));
-  put(staged, { content, mode: 0o644 });
-  renameSync(staged, join(root, path));
+  const staged = join('stage', basename(path));
+  write(root, { [staged]: { content, mode: 0o644 } });
+  renameSync(join(root, staged), join(root, path));
 }
 
 type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
@@ -116,17 +66,6 @@ function isAbout(line: string, path: string, roots: readonly string[]): boolean 
   });
 }
 
-/** Numbers from 0 up to 1 that a seed determines (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 export type TreeOptions = {
   readonly files: number;
   /** All files together, about; each has between one half and one and a half of its share. */
@@ -140,7 +79,7 @@ export type TreeOptions = {
  * paths of the files relative to `root`.
  */
 export function makeTree(root: string, options: TreeOptions): string[] {
-  const random = seededRandom(options.seed);
+  const random = seeded(options.seed);
   const pick = <T>(from: readonly T[], fallback: T): T =>
     from[Math.floor(random() * from.length)] ?? fallback;
   const folders = ['etc'];
@@ -155,7 +94,8 @@ export function makeTree(root: string, options: TreeOptions): string[] {
     const path = `${pick(folders, 'etc')}/file-${i}.conf`;
     const content = configText(random, Math.round(share * (0.5 + random())));
     const mtime = new Date(Date.UTC(2024, 0, 1) + Math.floor(random() * 31_536_000) * 1000);
-    put(join(root, path), { content, mode: pick([0o644, 0o644, 0o600, 0o640, 0o755], 0o644), mtime });
+    const mode = pick([0o644, 0o644, 0o600, 0o640, 0o755], 0o644);
+    write(root, { [path]: { content, mode, mtime } });
     paths.push(path);
   }
   return paths;
@@ -168,34 +108,4 @@ function configText(random: () => number, bytes: number): string {
     text += `key_${number} = ${Math.floor(random() * 2 ** 32).toString(16)} # ${random()}\n`;
   }
   return text.slice(0, bytes);
-}
-
-export type EventuallyOptions = {
-  /** Default 10,000. */
-  readonly deadlineMs?: number;
-  /** Pause between two checks, default 10. */
-  readonly pollMs?: number;
-};
-
-/**
- * Repeats `check` until it returns instead of throwing, and returns what it returned. After the deadline
- * it throws with what the last check said.
- */
-export async function eventually<T>(
-  check: () => T | Promise<T>,
-  options: EventuallyOptions = {},
-): Promise<T> {
-  const { deadlineMs = 10_000, pollMs = 10 } = options;
-  const end = performance.now() + deadlineMs;
-  for (;;) {
-    try {
-      return await check();
-    } catch (error) {
-      if (performance.now() >= end) {
-        const seen = error instanceof Error ? error.message : String(error);
-        throw new Error(`not within ${deadlineMs} ms; last seen: ${seen}`, { cause: error });
-      }
-    }
-    await pause(pollMs);
-  }
 }

@@ -5,32 +5,49 @@ import {
   lutimesSync,
   mkdirSync,
   mkdtempSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+/** What to put at a path: a text is the content of a file, null removes what is there. Times in seconds or as a Date. */
 export type Written =
   | string
-  | { content?: string; mode?: number; uid?: number; gid?: number; mtime?: number }
-  | { symlink: string }
-  | { directory: true; mode?: number };
+  | null
+  | {
+      readonly content?: string | Uint8Array;
+      readonly mode?: number;
+      readonly uid?: number;
+      /** Default: the same number as `uid`. */
+      readonly gid?: number;
+      readonly mtime?: number | Date;
+    }
+  | { readonly symlink: string; readonly mtime?: number | Date }
+  | { readonly directory: true; readonly mode?: number };
 
-/** Writes a tree as a literal: `{ 'etc/a.conf': 'text', 'etc/link': { symlink: 'a.conf' } }`. */
+/**
+ * Writes a tree as a literal: `{ 'etc/a.conf': 'text', 'etc/link': { symlink: 'a.conf' } }`, parents included. Files
+ * are written in place, links are replaced.
+ */
 export function write(root: string, tree: Readonly<Record<string, Written>>): void {
-  for (const [name, what] of Object.entries(tree)) {
-    const path = join(root, name);
-    mkdirSync(dirname(path), { recursive: true });
-    if (typeof what === 'string') writeFileSync(path, what);
-    else if ('symlink' in what) symlinkSync(what.symlink, path);
-    else if ('directory' in what) mkdirSync(path, { recursive: true });
-    else writeFileSync(path, what.content ?? '');
-    if (typeof what === 'string' || 'symlink' in what) continue;
-    if ('uid' in what && what.uid !== undefined) chownSync(path, what.uid, what.gid ?? what.uid);
-    if (what.mode !== undefined) chmodSync(path, what.mode);
-    if ('mtime' in what && what.mtime !== undefined) lutimesSync(path, what.mtime, what.mtime);
-  }
+  for (const [name, what] of Object.entries(tree)) put(join(root, name), what);
+}
+
+function put(path: string, what: Written): void {
+  if (what === null) return rmSync(path, { recursive: true, force: true });
+  mkdirSync(dirname(path), { recursive: true });
+  if (typeof what === 'string') return writeFileSync(path, what);
+  if ('symlink' in what) {
+    rmSync(path, { recursive: true, force: true });
+    symlinkSync(what.symlink, path);
+  } else if ('directory' in what) mkdirSync(path, { recursive: true });
+  else writeFileSync(path, what.content ?? '');
+  if ('uid' in what && what.uid !== undefined) chownSync(path, what.uid, what.gid ?? what.uid);
+  // After the owner, because chown takes the setuid bits away.
+  if ('mode' in what && what.mode !== undefined) chmodSync(path, what.mode);
+  if ('mtime' in what && what.mtime !== undefined) lutimesSync(path, what.mtime, what.mtime);
 }
 
 export function temporaryFolder(name: string): string {

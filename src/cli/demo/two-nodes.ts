@@ -4,6 +4,7 @@ import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
 import { ConflictStore } from '../../state/conflicts.ts';
 import { openDatabase } from '../../state/database.ts';
+import { FactStore } from '../../state/facts.ts';
 import { VersionStore } from '../../state/versions.ts';
 import { paint } from '../render.ts';
 import { becomesTrue, isFile, type Tour, verdict } from './tour.ts';
@@ -110,6 +111,8 @@ async function upgrade(tour: Tour): Promise<boolean> {
 async function failover(tour: Tour): Promise<boolean> {
   const { io } = tour;
   title(tour, 'A failover and the return: the direction follows the seat');
+  // The active tells the passive a moment later that nothing waits any more.
+  await waitFor(tour, () => knownBehind(tour) === 0);
   await ran(tour, 'passive', ['ready']);
   const there = await ran(tour, 'passive', ['promote']);
   type(tour, 'mail2', `echo "# from mail2" >> ${demoFile}`);
@@ -149,6 +152,13 @@ function type({ io }: Tour, where: string, line: string): void {
 function ran(tour: Tour, side: Side, argv: readonly string[]): ReturnType<Tour['run']> {
   type(tour, side === 'active' ? 'mail1' : 'mail2', `bm-confsync ${argv.join(' ')}`);
   return tour.run([...argv, ...config(tour, side)]);
+}
+
+/** What the passive was told to be waiting; undefined before it was told anything. */
+function knownBehind({ stage }: Tour): number | undefined {
+  using database = openDatabase(join(stage.folder, 'mail2', 'state'));
+  const told = new FactStore(database).get('standing')?.value;
+  return told === undefined ? undefined : told.pending + told.conflicts + told.held.length;
 }
 
 function conflictsOn({ stage }: Tour, side: Side): ReturnType<ConflictStore['list']> {
