@@ -177,7 +177,13 @@ describe('conflicts on the active node', () => {
   });
 });
 
-describe('conflicts of which the other side cannot be had', () => {
+describe('conflicts on a pair without daemons', () => {
+  let pair: Pair;
+  before(async () => {
+    pair = await Pair.open();
+  });
+  after(() => pair[Symbol.asyncDispose]());
+
   const file = (digest: string, size: number): Entry => ({
     kind: 'file',
     digest,
@@ -189,8 +195,19 @@ describe('conflicts of which the other side cannot be had', () => {
     xattrs: {},
   });
 
-  it('say so on the passive node, whose configuration may know no peer', async () => {
-    await using pair = await Pair.open();
+  it('are none on a fresh node, exit 0', async () => {
+    const ran = await pair.run('active', ['conflicts', 'list']);
+    assert.deepEqual([ran.code, ran.stdout], [0, 'no conflicts\n']);
+    assert.deepEqual(await conflictsOf(pair), []);
+  });
+
+  it('cannot be resolved: that needs the daemon, and says so', async () => {
+    const ran = await pair.run('active', ['conflicts', 'resolve', '0123456789', '--take', 'active']);
+    assert.equal(ran.code, 2);
+    assert.match(ran.stderr, /expected the daemon to answer in .*, found none running/);
+  });
+
+  it('say on the passive node, whose configuration may know no peer, that the other side cannot be had', async () => {
     const path = '/etc/\u001b[31mred\nline.conf' as ReplicaPath;
     const node = await openNode(pair.config('passive'), () => undefined);
     const { id } = node.conflicts.put({
@@ -231,21 +248,5 @@ describe('conflicts of which the other side cannot be had', () => {
     const { role, diffs, missing } = await show(pair, '/etc/a.conf', 'passive');
     assert.deepEqual([role, missing], ['passive', []]);
     assert.match(diffs[0]?.text ?? '', /^-on mail1\n\+on mail2$/m);
-  });
-
-  it('are none on a fresh node, exit 0', async () => {
-    await using pair = await Pair.open();
-    const ran = await pair.run('active', ['conflicts', 'list']);
-    assert.deepEqual([ran.code, ran.stdout], [0, 'no conflicts\n']);
-    assert.deepEqual(await conflictsOf(pair), []);
-  });
-});
-
-describe('conflicts resolve', () => {
-  it('needs the daemon, and says so', async () => {
-    await using pair = await Pair.open();
-    const ran = await pair.run('active', ['conflicts', 'resolve', '0123456789', '--take', 'active']);
-    assert.equal(ran.code, 2);
-    assert.match(ran.stderr, /expected the daemon to answer in .*, found none running/);
   });
 });

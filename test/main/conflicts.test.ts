@@ -14,17 +14,11 @@ import {
 } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { Entry } from '../../src/core/entry.ts';
-import { type Conflict, ConflictStore } from '../../src/state/conflicts.ts';
-import { openDatabase } from '../../src/state/database.ts';
+import type { Conflict } from '../../src/state/conflicts.ts';
 import { eventually } from '../world/eventually.ts';
+import { conflictsOn } from '../world/kept.ts';
 import { type NodeName, Pair, type Running } from '../world/pair.ts';
 import { differences, write } from '../world/tree.ts';
-
-/** What a node has written down, as its command line would list it. */
-async function conflictsOn(pair: Pair, node: NodeName): Promise<Conflict[]> {
-  using database = openDatabase(pair.state(node));
-  return new ConflictStore(database).list();
-}
 
 function modeOf(entry: Entry): number | undefined {
   return entry.kind === 'file' || entry.kind === 'directory' ? entry.mode : undefined;
@@ -41,7 +35,7 @@ async function listed(
   await eventually(
     `${node} lists the conflict of ${path} as expected`,
     async () => {
-      found = (await conflictsOn(pair, node)).find((row) => row.path === path);
+      found = conflictsOn(pair, node).find((row) => row.path === path);
       return matches(found);
     },
     { detail: () => JSON.stringify(found) },
@@ -138,7 +132,7 @@ describe('an edit on the passive node, with both daemons', () => {
       assert.equal(here.kind, 'edited-on-passive');
       assert.equal(there.kind, 'edited-on-passive');
       await eventually('the ids are the same', async () => {
-        const other = (await conflictsOn(pair, 'passive')).find((row) => row.path === path);
+        const other = conflictsOn(pair, 'passive').find((row) => row.path === path);
         return other?.id === here.id;
       });
     });
@@ -193,7 +187,7 @@ describe('an edit on the passive node, with both daemons', () => {
     assert.equal(later.kind, 'edited-on-both');
     assert.equal(later.detectedAt, before.detectedAt);
     await listed(pair, 'passive', '/etc/content.conf', (row) => row?.id === later.id);
-    const all = await conflictsOn(pair, 'active');
+    const all = conflictsOn(pair, 'active');
     assert.equal(all.filter(({ path }) => path === '/etc/content.conf').length, 1);
     assert.equal(readFileSync(pair.at('passive', 'etc/content.conf'), 'utf8'), 'mine\n');
   });
@@ -249,7 +243,7 @@ describe('an edit on the passive node, with both daemons', () => {
   });
 
   it('resolve settles the rest in one go, whatever their types', async () => {
-    const ids = (await conflictsOn(pair, 'active')).map(({ id }) => id);
+    const ids = conflictsOn(pair, 'active').map(({ id }) => id);
     const ran = await pair.run('active', ['conflicts', 'resolve', ...ids, '--take', 'passive']);
     assert.equal(ran.code, 0, ran.stdout + ran.stderr);
     await pair.flush();
@@ -258,8 +252,8 @@ describe('an edit on the passive node, with both daemons', () => {
     assert.equal(readlinkSync(pair.at('active', 'etc/link')), 'elsewhere');
     assert.ok(!existsSync(pair.at('active', 'etc/deleted.conf')));
     assert.equal(readFileSync(pair.at('active', 'etc/content.conf'), 'utf8'), 'mine\n');
-    assert.deepEqual(await conflictsOn(pair, 'active'), []);
-    assert.deepEqual(await conflictsOn(pair, 'passive'), []);
+    assert.deepEqual(conflictsOn(pair, 'active'), []);
+    assert.deepEqual(conflictsOn(pair, 'passive'), []);
     const status = await pair.run('passive', ['status']);
     assert.equal(status.code, 0, status.stdout);
   });
@@ -329,7 +323,7 @@ describe('policies', () => {
     const kept = await pair.run('active', ['history', '/etc/nw/older-here.conf', '--json']);
     assert.match(kept.stdout, /"overwritten"/);
     await eventually('only the held one waits', async () => {
-      const now = await conflictsOn(pair, 'active');
+      const now = conflictsOn(pair, 'active');
       return now.length === 1 && now[0]?.path === '/etc/held.conf';
     });
   });

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { it } from 'node:test';
-import { ConflictStore } from '../../src/state/conflicts.ts';
-import { openDatabase } from '../../src/state/database.ts';
 import { eventually } from '../world/eventually.ts';
+import { conflictsOn } from '../world/kept.ts';
 import { Pair } from '../world/pair.ts';
 import { write } from '../world/tree.ts';
 
@@ -14,10 +13,9 @@ it('a directory that is removed around a conflict is named as held, and keeps no
   assert.equal((await pair.flush()).code, 0);
   writeFileSync(pair.at('passive', 'etc/e/x.conf'), 'edited\n');
   rmSync(pair.at('active', 'etc/e'), { recursive: true });
-  await eventually('the edit against the deletion is a conflict', () => {
-    using database = openDatabase(pair.state('active'));
-    return new ConflictStore(database).list().some(({ path }) => path === '/etc/e/x.conf');
-  });
+  await eventually('the edit against the deletion is a conflict', () =>
+    conflictsOn(pair, 'active').some(({ path }) => path === '/etc/e/x.conf'),
+  );
   const flushed = await pair.run('active', ['flush', '--timeout', '3s']);
   assert.equal(flushed.code, 1, flushed.stdout + flushed.stderr);
   assert.match(flushed.stdout, /\/etc\/e\/x\.conf/);
@@ -27,8 +25,7 @@ it('a directory that is removed around a conflict is named as held, and keeps no
   await pair.run('active', ['ha', 'disable', '--reason', 'test']);
   const enabled = await pair.run('active', ['ha', 'enable']);
   assert.match(enabled.stdout, /mail2: \d+ paths compared: .* 1 in conflict, 1 held back/);
-  using database = openDatabase(pair.state('active'));
-  const id = new ConflictStore(database).list()[0]?.id ?? '';
+  const id = conflictsOn(pair, 'active')[0]?.id ?? '';
   const resolved = await pair.run('active', ['conflicts', 'resolve', id, '--take', 'active']);
   assert.equal(resolved.code, 0, resolved.stdout + resolved.stderr);
   await eventually('the directory goes too', () => !existsSync(pair.at('passive', 'etc/e')));

@@ -2,22 +2,15 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Seat } from '../../src/core/seat.ts';
-import { ConflictStore } from '../../src/state/conflicts.ts';
 import { openDatabase } from '../../src/state/database.ts';
 import { SeatStore } from '../../src/state/seat.ts';
 import { eventually } from '../world/eventually.ts';
+import { conflictsOn, seatOf } from '../world/kept.ts';
 import { type NodeName, Pair, type Running } from '../world/pair.ts';
 import { differences, write } from '../world/tree.ts';
 
-function seatOf(pair: Pair, node: NodeName): Seat | undefined {
-  using database = openDatabase(pair.state(node));
-  return new SeatStore(database).read();
-}
-
 function conflictPaths(pair: Pair, node: NodeName): string[] {
-  using database = openDatabase(pair.state(node));
-  return new ConflictStore(database).list().map(({ path, kind }) => `${path} ${kind}`);
+  return conflictsOn(pair, node).map(({ path, kind }) => `${path} ${kind}`);
 }
 
 /** Both daemons, connected, with the same tree. */
@@ -82,8 +75,7 @@ describe('failover between real processes over a real sshd', () => {
     const late = conflictPaths(pair, 'passive');
     for (const row of late) assert.match(row, /^\/etc\/before-\d+\.conf edited-on-passive$/);
     if (late.length > 0) {
-      using database = openDatabase(pair.state('passive'));
-      const ids = new ConflictStore(database).list().map(({ id }) => id);
+      const ids = conflictsOn(pair, 'passive').map(({ id }) => id);
       const taken = await pair.run('passive', ['conflicts', 'resolve', ...ids, '--take', 'passive']);
       assert.equal(taken.code, 0, taken.stdout + taken.stderr);
     }
@@ -107,7 +99,7 @@ describe('failover between real processes over a real sshd', () => {
   it('after a crash of the active: --fenced is needed; what it had not sent is a conflict when it returns', async () => {
     await using pair = await Pair.open({ mutual: true });
     write(pair.root('active'), { 'etc/a.conf': 'a\n', 'etc/b.conf': 'b\n', 'etc/c.conf': 'c\n' });
-    const { active } = await running(pair);
+    const { active, passive } = await running(pair);
     await active.kill9();
     await pair.sshdOf('active').pause();
     writeFileSync(pair.at('active', 'etc/a.conf'), 'not sent\n');
@@ -137,7 +129,7 @@ describe('failover between real processes over a real sshd', () => {
     await eventually(
       'the new active brings what it changed',
       () => readFileSync(pair.at('active', 'etc/b.conf'), 'utf8') === 'from mail2\n',
-      { deadlineMs: 40_000 },
+      { deadlineMs: 40_000, detail: () => `${returned.log()}\n${passive.log()}` },
     );
     await eventually(
       'both nodes list what was not sent',

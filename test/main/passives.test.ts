@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { ConflictStore } from '../../src/state/conflicts.ts';
-import { openDatabase } from '../../src/state/database.ts';
-import { SeatStore } from '../../src/state/seat.ts';
 import { eventually } from '../world/eventually.ts';
+import { conflictsOn, seatOf } from '../world/kept.ts';
 import { type NodeName, Pair } from '../world/pair.ts';
 import { differences, write } from '../world/tree.ts';
 
@@ -15,8 +13,7 @@ async function peersOf(pair: Pair): Promise<PeerStatus[]> {
 }
 
 function conflictPeers(pair: Pair, node: NodeName): string[] {
-  using database = openDatabase(pair.state(node));
-  return new ConflictStore(database).list().map(({ peer, path }) => `${peer} ${path}`);
+  return conflictsOn(pair, node).map(({ peer, path }) => `${peer} ${path}`);
 }
 
 async function bothLive(pair: Pair): Promise<void> {
@@ -90,10 +87,8 @@ describe('two passive nodes', () => {
 
     const promoted = await pair.run('passive', ['promote']);
     assert.equal(promoted.code, 0, promoted.stderr);
-    for (const node of ['active', 'third'] as const) {
-      using database = openDatabase(pair.state(node));
-      assert.deepEqual(new SeatStore(database).read(), { role: 'passive', epoch: 2 });
-    }
+    for (const node of ['active', 'third'] as const)
+      assert.deepEqual(seatOf(pair, node), { role: 'passive', epoch: 2 });
     writeFileSync(pair.at('passive', 'etc/new.conf'), 'from mail2\n');
     for (const node of ['active', 'third'] as const)
       await eventually(`${node} follows`, () => existsSync(pair.at(node, 'etc/new.conf')));
