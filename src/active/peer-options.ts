@@ -9,7 +9,7 @@ import type { Tree } from './tree.ts';
 export type PeerOptions = {
   readonly node: string;
   readonly version: string;
-  readonly seat: () => Seat;
+  readonly seat: Seat;
   readonly watchlistsDigest: string;
   readonly replicator: Replicator;
   readonly tree: Tree;

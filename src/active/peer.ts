@@ -237,7 +237,7 @@ export class Peer {
       purpose: 'replicate',
       node,
       version,
-      seat: seat(),
+      seat,
       watchlists,
       answerDeadlineMs,
       onEdited: (paths) => this.#onEdited(paths),

@@ -6,6 +6,7 @@ import { Tree } from '../active/tree.ts';
 import type { Peer as PeerConfig } from '../config/load.ts';
 import { clocksAgree, settle } from '../core/conflict.ts';
 import type { Reason } from '../core/failure.ts';
+import type { Seat } from '../core/seat.ts';
 import { Ledger } from '../state/ledger.ts';
 import { answerDeadlineMs, connectTo } from './connect.ts';
 import { forgetConflict, isInConflict, pathsInConflict, rememberConflict } from './known-conflicts.ts';
@@ -19,6 +20,11 @@ const degradedWalkMs = 10_000;
 export type ActiveNode = { readonly engine: Engine; readonly tree: Tree; readonly peers: readonly Peer[] };
 
 export type ActiveHooks = {
+  /**
+   * What it sends with, default the seat of the node now. It stays that, although a receiver may give up the seat for
+   * a newer epoch at any moment: a peer that were greeted with that newer epoch would take it for a second active.
+   */
+  readonly seat?: Seat;
   /** Hears what peers say about our seat. */
   readonly onRefused?: (peer: string, reason: Reason, epoch: number) => void;
   /** Something was to be sent and the switch, or the package manager, forbids it. */
@@ -57,6 +63,7 @@ type Parts = {
 function composePeer(node: Node, { peer, tree, engine, hooks }: Parts): Peer {
   const { config, watchlists, log } = node;
   const now = Date.now;
+  const seat = hooks.seat ?? node.seat();
   const onRefused = (reason: Reason, _detail: string, epoch: number): void =>
     hooks.onRefused?.(peer.name, reason, epoch);
   const onPushRefused = (reason: Reason, detail: string, epoch: number): void => {
@@ -90,7 +97,7 @@ function composePeer(node: Node, { peer, tree, engine, hooks }: Parts): Peer {
   const composed: Peer = new Peer({
     node: config.node,
     version: productVersion,
-    seat: node.seat,
+    seat,
     watchlistsDigest: watchlists.digest,
     replicator,
     tree,

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { ActiveSide } from '../../src/cli/daemon/active-side.ts';
+import { openNode } from '../../src/cli/node.ts';
 import { openDatabase } from '../../src/state/database.ts';
 import { SeatStore } from '../../src/state/seat.ts';
 import { eventually } from '../world/eventually.ts';
@@ -142,6 +144,31 @@ describe('failover between real processes over a real sshd', () => {
     );
     assert.equal(readFileSync(pair.at('active', 'etc/a.conf'), 'utf8'), 'not sent\n');
     assert.equal(readFileSync(pair.at('passive', 'etc/a.conf'), 'utf8'), 'a\n');
+  });
+
+  it('a stale active whose receiver gave up the seat still greets with the epoch that it sends with', async () => {
+    await using pair = await Pair.open();
+    const node = await openNode(pair.config('active'), () => undefined);
+    const told = new Promise<string>((resolve) => {
+      const side = new ActiveSide(node, node.seat(), {
+        onRefused: (_peer, reason) => {
+          resolve(reason);
+          void side.stop();
+        },
+        onDisabled: () => undefined,
+      });
+      // Before the daemon follows: the other node was promoted, and has just told the receiver of this one.
+      for (const [name, role] of [
+        ['passive', 'active'],
+        ['active', 'passive'],
+      ] as const) {
+        using database = openDatabase(pair.state(name));
+        new SeatStore(database).write({ role, epoch: 2 });
+      }
+      side.start();
+    });
+    assert.equal(await told, 'stale-epoch');
+    node.database.close();
   });
 
   it('two actives with one epoch halt both and shout; a promotion ends it', async () => {

@@ -5,6 +5,7 @@ import type { Reply } from '../../control/protocol.ts';
 import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
 import type { Halt } from '../../core/safety.ts';
+import type { Seat } from '../../core/seat.ts';
 import type { Hint } from '../../watch/hint.ts';
 import type { WatchProblem } from '../../watch/watcher.ts';
 import { type ActiveNode, composeActive } from '../compose-active.ts';
@@ -31,10 +32,12 @@ export class ActiveSide {
   readonly epoch: number;
   readonly #node: Node;
 
-  constructor(node: Node, hooks: ActiveSideHooks) {
+  /** With the seat that makes this node active; what becomes of it later is for `Daemon.follow`. */
+  constructor(node: Node, seat: Seat, hooks: ActiveSideHooks) {
     this.#node = node;
-    this.epoch = node.seat().epoch;
+    this.epoch = seat.epoch;
     this.node = composeActive(node, {
+      seat,
       onRefused: hooks.onRefused,
       onDisabled: hooks.onDisabled,
       onTakePassive: (peer, found) => {

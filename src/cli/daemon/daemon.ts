@@ -179,7 +179,7 @@ export class Daemon {
       sweepLeftovers(this.#node);
     }
     right?.release();
-    this.#active = new ActiveSide(this.#node, {
+    this.#active = new ActiveSide(this.#node, seat, {
       onRefused: (peer, reason, epoch) => this.#onRefused(peer, reason, epoch),
       onDisabled: () => void this.follow(),
     });
