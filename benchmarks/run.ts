@@ -17,10 +17,11 @@ import { measure, type Row, type RowResult, type Size } from './row.ts';
 import { rows, surveys } from './suite.ts';
 import { type Survey, type SurveyResult, takeSurvey } from './survey.ts';
 
-const usage = `usage: npm run bench -- [ROW...] [--files N] [--repeat N] [--quick] [--long] [--list]
+const usage = `usage: npm run bench -- [ROW...] [--files N] [--repeat N] [--share N] [--quick] [--long] [--list]
 rows: ${[...rows, ...surveys].map(({ name }) => name).join(', ')}
 --files N   files in the tree, 5 KB each; default 5000; rows that speak of more have a multiple of it
 --repeat N  samples of each peer; default depends on the row
+--share N   percent of each row's samples, at least 2; default 100
 --quick     250 files, 2 samples
 --long      with the rows that take minutes each: ${namesOf(surveys.filter(({ long }) => long === true))}
 --list      what each row does, and nothing else
@@ -53,6 +54,7 @@ function parse(argv: string[]): Asked | undefined {
     options: {
       files: { type: 'string' },
       repeat: { type: 'string' },
+      share: { type: 'string', default: '100' },
       quick: { type: 'boolean', default: false },
       long: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
@@ -60,13 +62,16 @@ function parse(argv: string[]): Asked | undefined {
   });
   const files = Number(values.files ?? (values.quick ? 250 : defaultFiles));
   const repeat = values.repeat === undefined ? (values.quick ? 2 : undefined) : Number(values.repeat);
+  const share = Number(values.share);
   const known = positionals.every((name) => [...rows, ...surveys].some((row) => row.name === name));
-  if (!known || ![files, repeat ?? 1].every((value) => Number.isInteger(value) && value > 0))
+  if (!known || ![files, repeat ?? 1, share].every((value) => Number.isInteger(value) && value > 0))
     return undefined;
   const all = positionals.length === 0;
   return {
     list: values.list,
-    rows: rows.filter(({ name }) => all || positionals.includes(name)),
+    rows: rows
+      .filter(({ name }) => all || positionals.includes(name))
+      .map((row) => ({ ...row, repeat: Math.max(2, Math.round((row.repeat * share) / 100)) })),
     surveys: surveys.filter(({ name, long }) =>
       all ? long !== true || values.long || values.list : positionals.includes(name),
     ),
