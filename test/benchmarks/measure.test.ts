@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import type { Peer } from '../../benchmarks/peer.ts';
 import { bare } from '../../benchmarks/peers/bare.ts';
@@ -68,7 +68,7 @@ test('a verify that cannot say no has no time', async () => {
   assert.equal(reasonOf(wrong), 'expected the verdict false, found true');
 });
 
-/** Copies everything, and one byte of one file wrongly, with the same size and time. */
+/** Copies everything, and one byte of one file wrongly, with the same size and time, however often it copies. */
 const manglingPeer: Peer = {
   name: 'mangling',
   about: 'changes a byte',
@@ -76,7 +76,7 @@ const manglingPeer: Peer = {
     await rsync.copy?.(pair);
     const [path = ''] = (await findFiles(join(pair.passive.root, 'etc'))).toSorted();
     const { atime, mtime } = statSync(path);
-    const content = readFileSync(path);
+    const content = readFileSync(join(pair.active.root, relative(pair.passive.root, path)));
     content.writeUInt8(content.readUInt8(0) ^ 1, 0);
     writeFileSync(path, content);
     utimesSync(path, atime, mtime);
