@@ -17,9 +17,10 @@ import { measure, type Row, type RowResult, type Size } from './row.ts';
 import { rows, surveys } from './suite.ts';
 import { type Survey, type SurveyResult, takeSurvey } from './survey.ts';
 
-const usage = `usage: npm run bench -- [ROW...] [--files N] [--repeat N] [--share N] [--quick] [--long] [--list]
+const usage = `usage: npm run bench -- [ROW...] [--files N] [--peers P,P] [--repeat N] [--share N] [--quick] [--long] [--list]
 rows: ${[...rows, ...surveys].map(({ name }) => name).join(', ')}
 --files N   files in the tree, 5 KB each; default 5000; rows that speak of more have a multiple of it
+--peers P,P only these, by their names; bars that name others are left out
 --repeat N  samples of each peer; default depends on the row
 --share N   percent of each row's samples, at least 2; default 100
 --quick     250 files, 2 samples
@@ -53,6 +54,7 @@ function parse(argv: string[]): Asked | undefined {
     allowPositionals: true,
     options: {
       files: { type: 'string' },
+      peers: { type: 'string' },
       repeat: { type: 'string' },
       share: { type: 'string', default: '100' },
       quick: { type: 'boolean', default: false },
@@ -67,10 +69,12 @@ function parse(argv: string[]): Asked | undefined {
   if (!known || ![files, repeat ?? 1, share].every((value) => Number.isInteger(value) && value > 0))
     return undefined;
   const all = positionals.length === 0;
+  const wanted = values.peers?.split(',');
   return {
     list: values.list,
     rows: rows
       .filter(({ name }) => all || positionals.includes(name))
+      .map((row) => (wanted === undefined ? row : among(row, wanted)))
       .map((row) => ({ ...row, repeat: Math.max(2, Math.round((row.repeat * share) / 100)) })),
     surveys: surveys.filter(({ name, long }) =>
       all ? long !== true || values.long || values.list : positionals.includes(name),
@@ -83,7 +87,15 @@ function parse(argv: string[]): Asked | undefined {
       seed: 1,
     },
     repeat,
-    whole: all && files === defaultFiles && repeat === undefined,
+    whole: all && wanted === undefined && files === defaultFiles && repeat === undefined,
+  };
+}
+
+function among(row: Row, wanted: readonly string[]): Row {
+  return {
+    ...row,
+    peers: row.peers.filter(({ name }) => wanted.includes(name)),
+    bars: row.bars.filter(({ against }) => wanted.includes(against)),
   };
 }
 

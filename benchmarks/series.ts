@@ -39,8 +39,18 @@ export function makeBenchPair(more: Pick<PairOptions, 'place'> = {}): Promise<Pa
     program: program().file,
     active: { limits },
     passive: { limits },
-    env: (folder) => ({ BM_CONFSYNC_TRACE: ackFileOf(folder), BM_CONFSYNC_TRACE_ONLY: 'acked' }),
+    env: (folder) => ({
+      BM_CONFSYNC_TRACE: ackFileOf(folder),
+      BM_CONFSYNC_TRACE_ONLY: 'acked',
+      ...profiling(),
+    }),
   });
+}
+
+/** With `BM_CONFSYNC_BENCH_PROFILE=FOLDER` each process of the program leaves a CPU profile there. */
+function profiling(): Record<string, string> {
+  const folder = process.env['BM_CONFSYNC_BENCH_PROFILE'];
+  return folder === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${folder}` };
 }
 
 /** Makes a pair with the tree and a series on it. Nothing is left where that fails half-way. */

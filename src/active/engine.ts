@@ -1,13 +1,14 @@
 import { DirtyPaths } from '../core/dirty.ts';
 import type { Log } from '../core/event.ts';
 import type { PathFailure } from '../core/failure.ts';
-import { ancestorsOf, isBelow, type ReplicaPath } from '../core/path.ts';
+import type { ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
 import { agreedBelow } from './agreement.ts';
 import type { Peer } from './peer.ts';
 import type { Tree } from './tree.ts';
+import { Walking } from './walking.ts';
 
 export type EngineOptions = {
   readonly tree: Tree;
@@ -46,9 +47,7 @@ export class Engine {
   readonly #held = new Set<ReplicaPath>();
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
-  #walks: Promise<void> = Promise.resolve();
-  #walksWanted = new Set<ReplicaPath>();
-  #walking = false;
+  readonly #walking: Walking;
   #interval: NodeJS.Timeout | undefined;
   #degraded: WatchProblem | undefined;
   #stopped = false;
@@ -57,6 +56,14 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#dirty = new DirtyPaths({ deleteHoldMs: options.deleteHoldMs, maxWaitMs: options.maxWaitMs });
+    this.#walking = new Walking({
+      tree: options.tree,
+      peers: () => this.#peers,
+      onNews: (path) => this.#hintPath(path, 'rename'),
+      onUnstable: (path) => this.unstable(path),
+      onTrouble: (path, seen) => this.#note(path, seen),
+      onDone: () => this.#tellQuiet(),
+    });
   }
 
   get peers(): readonly Peer[] {
@@ -93,7 +100,7 @@ export class Engine {
     clearTimeout(this.#interval);
     clearImmediate(this.#turn);
     await Promise.all(this.#peers.map((peer) => peer.stop()));
-    await this.#walks;
+    await this.#walking.stop();
   }
 
   /** What the watcher has to say. */
@@ -127,34 +134,14 @@ export class Engine {
     this.#planLooks();
   }
 
-  /**
-   * Walks everything at or below a path and looks at whatever differs from a ledger. Walks that are asked
-   * for while one is under way are taken together: one over a tree covers those of its parts.
-   */
+  /** Walks everything at or below a path and looks at whatever differs from a ledger. */
   walk(from: ReplicaPath): void {
-    this.#walksWanted.add(from);
-    if (this.#walking) return;
-    this.#walking = true;
-    this.#walks = this.#walkAll();
-  }
-
-  async #walkAll(): Promise<void> {
-    while (this.#walksWanted.size > 0 && !this.#stopped) {
-      const wanted = this.#walksWanted;
-      this.#walksWanted = new Set();
-      for (const from of wanted) {
-        const covered =
-          wanted.has('/' as ReplicaPath) || ancestorsOf(from).some((ancestor) => wanted.has(ancestor));
-        if (from === '/' || !covered) await this.#walkNow(from);
-      }
-    }
-    this.#walking = false;
-    this.#tellQuiet();
+    this.#walking.walk(from);
   }
 
   /** Resolves when all hints were looked at and all walks are over. */
   async quiet(): Promise<void> {
-    while (this.#dirty.size > 0 || this.#walking) {
+    while (this.#dirty.size > 0 || this.#walking.underWay) {
       await new Promise<void>((resolve) => this.#quiet.push(resolve));
     }
   }
@@ -273,30 +260,6 @@ export class Engine {
     if (known?.detail !== trouble.detail) this.#options.log({ kind: 'path-failed', path, ...trouble });
   }
 
-  async #walkNow(from: ReplicaPath): Promise<void> {
-    const seen = new Set<ReplicaPath>();
-    const unknown: ReplicaPath[] = [];
-    for await (const { path, observation } of this.#options.tree.walk({ from })) {
-      if (this.#stopped) return;
-      seen.add(path);
-      if (observation.kind === 'unstable') this.unstable(path);
-      else if (observation.kind !== 'entry') {
-        unknown.push(path);
-        this.#note(path, observation);
-      } else if (this.#differs(path, observation)) this.#hintPath(path, 'rename');
-    }
-    for (const { replicator } of this.#peers) {
-      for (const path of replicator.ledger.below(from)) {
-        const hidden = unknown.some((directory) => path === directory || isBelow(path, directory));
-        if (!seen.has(path) && !hidden) this.#hintPath(path, 'rename');
-      }
-    }
-  }
-
-  #differs(path: ReplicaPath, observation: Extract<Observation, { kind: 'entry' }>): boolean {
-    return this.#peers.some(({ replicator }) => replicator.agreements.differs(path, observation.entry));
-  }
-
   /** The reconcile that nothing depends on and everything may rely on. */
   #planReconcile(): void {
     clearTimeout(this.#interval);
@@ -313,7 +276,7 @@ export class Engine {
   }
 
   #tellQuiet(): void {
-    if (this.#dirty.size > 0 || this.#walking) return;
+    if (this.#dirty.size > 0 || this.#walking.underWay) return;
     for (const tell of this.#quiet.splice(0)) tell();
   }
 }

@@ -31,6 +31,12 @@ export class Lanes {
     return this.#lanes.has(path);
   }
 
+  /** Whether work on the path is still to begin, be it once more. */
+  isToBegin(path: ReplicaPath): boolean {
+    const state = this.#lanes.get(path);
+    return state === 'waiting' || state === 'again';
+  }
+
   add(path: ReplicaPath): void {
     const state = this.#lanes.get(path);
     if (state === 'working') this.#lanes.set(path, 'again');

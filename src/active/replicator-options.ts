@@ -31,9 +31,5 @@ export type ReplicatorOptions = {
   readonly onProgress: () => void;
 };
 
-/** Pushes that are on their way at once. Small files: what counts is that the pipe never runs dry. */
-export const pushesInFlight = 1024;
 /** From this attempt on a failure that may pass by itself is logged. */
 export const worthTelling = 4;
-/** How long a group of files rests before it is sent, and how long that is waited for at most, milliseconds. */
-export const groupRest = { restMs: 200, maxWaitMs: 2000 };

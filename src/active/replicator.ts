@@ -6,12 +6,11 @@ import type { Halt } from '../core/safety.ts';
 import { type AgreedEntries, Agreements } from './agreement.ts';
 import { Awaited } from './awaited.ts';
 import { DeletionGuard } from './deletion-guard.ts';
-import { Gathering } from './gathering.ts';
 import { Lag } from './lag.ts';
-import { Lanes } from './lanes.ts';
+import { Outgoing } from './outgoing.ts';
 import { Planner } from './planner.ts';
 import { pushEntry, pushSet } from './push.ts';
-import { groupRest, pushesInFlight, type ReplicatorOptions, worthTelling } from './replicator-options.ts';
+import { type ReplicatorOptions, worthTelling } from './replicator-options.ts';
 import type { PushOutcome, Session } from './session.ts';
 import { type PathTrouble, Troubles } from './troubles.ts';
 
@@ -23,12 +22,12 @@ export class Replicator {
   readonly peer: string;
   readonly ledger: AgreedEntries;
   readonly #options: ReplicatorOptions;
-  readonly #lanes: Lanes;
+  readonly #outgoing: Outgoing;
   readonly lag = new Lag();
   readonly #troubles = new Troubles();
   readonly #waiting = new Set<ReplicaPath>();
+  readonly #sending = new Map<ReplicaPath, Entry>();
   readonly #awaited = new Awaited();
-  readonly #gathering: Gathering;
   readonly agreements: Agreements;
   readonly #planner: Planner;
   readonly #guard: DeletionGuard;
@@ -55,8 +54,8 @@ export class Replicator {
       },
     });
     this.#guard = new DeletionGuard(options.massDeletion);
-    this.#gathering = new Gathering({ ...groupRest, onReady: (key) => this.#lanes.add(key) });
-    this.#lanes = new Lanes({ concurrency: pushesInFlight, work: (path) => this.#work(path) });
+    const { groupOf } = options;
+    this.#outgoing = new Outgoing({ groupOf, work: (paths) => this.#work(paths) });
   }
 
   get halt(): Halt | undefined {
@@ -65,7 +64,7 @@ export class Replicator {
 
   /** Paths that changed and are not durable on the peer yet. */
   get pending(): number {
-    return this.#lanes.size + this.#gathering.size + this.#waiting.size + this.#planner.emptying.size;
+    return this.#outgoing.size + this.#waiting.size + this.#planner.emptying.size;
   }
 
   get troubles(): ReadonlyMap<ReplicaPath, PathTrouble> {
@@ -89,13 +88,17 @@ export class Replicator {
   }
 
   isBusy(path: ReplicaPath): boolean {
-    const lane = this.#laneOf(path);
-    return (
-      this.#lanes.has(lane) ||
-      this.#gathering.has(lane) ||
-      this.#waiting.has(path) ||
-      this.#planner.emptying.has(path)
-    );
+    return this.#outgoing.has(path) || this.#waiting.has(path) || this.#planner.emptying.has(path);
+  }
+
+  /** Whether the path will be looked at anyway before it is sent. */
+  willLook(path: ReplicaPath): boolean {
+    return this.#outgoing.isToBegin(path);
+  }
+
+  /** What of the path is on its way. */
+  sending(path: ReplicaPath): Entry | undefined {
+    return this.#sending.get(path);
   }
 
   /** Starts to push over this session. What waited is left to the reconcile that follows. */
@@ -109,7 +112,7 @@ export class Replicator {
   detach(): void {
     this.#session = undefined;
     this.#planner.clear();
-    this.#gathering.clear();
+    this.#outgoing.clear();
     this.#awaited.lose();
     this.agreements.commit();
   }
@@ -121,9 +124,8 @@ export class Replicator {
 
   /** Resolves when nothing is on its way and nothing is about to be. */
   async idle(): Promise<void> {
-    while (this.#gathering.size > 0 || this.#lanes.size > 0 || this.#waking > 0) {
-      await this.#gathering.idle();
-      await this.#lanes.idle();
+    while (this.#outgoing.size > 0 || this.#waking > 0) {
+      await this.#outgoing.idle();
       if (this.#waking > 0) await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -192,18 +194,11 @@ export class Replicator {
     this.lag.began(path, since);
     this.#options.onProgress();
     if (this.#session === undefined || this.#halt !== undefined) this.#waiting.add(path);
-    else if (this.#options.groupOf(path) === undefined) this.#lanes.add(path);
-    else this.#gathering.add(this.#laneOf(path));
+    else this.#outgoing.add(path);
   }
 
-  /** The files of a group share one lane. */
-  #laneOf(path: ReplicaPath): ReplicaPath {
-    return this.#options.groupOf(path)?.[0] ?? path;
-  }
-
-  async #work(lane: ReplicaPath): Promise<void> {
+  async #work(paths: readonly ReplicaPath[]): Promise<void> {
     const session = this.#session;
-    const paths = this.#options.groupOf(lane) ?? [lane];
     if (session === undefined || this.#halt !== undefined || !this.#options.maySend()) {
       for (const path of paths) this.#waiting.add(path);
       this.#awaited.lose();
@@ -211,6 +206,7 @@ export class Replicator {
     }
     await session.writable();
     const planned = this.#planner.planAll(paths);
+    for (const { path, put } of planned) this.#sending.set(path, put);
     if (planned.length > 1)
       return this.#settleAll(planned, await pushSet(session, this.#options.tree, planned));
     const [push] = planned;
@@ -219,6 +215,7 @@ export class Replicator {
 
   #settleAll(pushes: readonly Push[], outcomes: readonly PushOutcome[]): void {
     pushes.forEach(({ path, put }, index) => {
+      this.#sending.delete(path);
       const outcome = outcomes[index] ?? { kind: 'lost' };
       this.#awaited.tell(path, outcome);
       this.#onOutcome(path, put, outcome);

@@ -57,7 +57,7 @@ export class Tree {
 
   #openDirectories(): Directories {
     if (this.#directories !== undefined) return this.#directories;
-    const opened = new Directories(this.#options.root, { maxOpen: mostDirectories });
+    const opened = new Directories(this.#options.root, { maxOpen: mostDirectories, checkPlace: false });
     this.#directories = opened;
     setImmediate(() => {
       this.#directories = undefined;
@@ -121,8 +121,11 @@ export class Tree {
     return false;
   }
 
-  /** Walks everything at or below `from`. `fresh` reads every file again, whatever the cache knows. */
-  walk(options: { from?: ReplicaPath; fresh?: boolean } = {}): AsyncGenerator<Scanned> {
+  /**
+   * Walks everything at or below `from`. `fresh` reads every file again, whatever the cache knows; `lazy` reads one that it
+   * does not know only where its observation is asked for.
+   */
+  walk(options: { from?: ReplicaPath; fresh?: boolean; lazy?: boolean } = {}): AsyncGenerator<Scanned> {
     const { root, watchlists, cache, maxFileSizeBytes, onLeftover } = this.#options;
     return scan({
       root,
@@ -130,6 +133,7 @@ export class Tree {
       maxFileSizeBytes,
       cache,
       fresh: options.fresh ?? false,
+      lazy: options.lazy ?? false,
       ...(options.from === undefined ? {} : { from: options.from }),
       ...(onLeftover === undefined ? {} : { onLeftover }),
     });

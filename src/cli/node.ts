@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from '../config/load.ts';
+import { fileStamp } from '../config/runtime.ts';
 import { loadWatchlists, type Watchlists } from '../config/watchlist.ts';
 import { askDaemon } from '../control/client.ts';
 import type { Log } from '../core/event.ts';
@@ -18,6 +19,8 @@ import { shippedWatchlists } from './product.ts';
 /** One node with its configuration and everything it remembers. */
 export type Node = {
   readonly config: Config;
+  /** The file that it was read from, as it was then: see fileStamp. */
+  readonly configuration: string | undefined;
   readonly watchlists: Watchlists;
   readonly database: Database;
   readonly seats: SeatStore;
@@ -36,6 +39,7 @@ export type Node = {
 
 /** Opens configuration and state. Throws a Failure when either is missing or wrong. */
 export async function openNode(configFile: string, log: Log): Promise<Node> {
+  const configuration = fileStamp(configFile);
   const config = loadConfig(configFile);
   const watchlists = loadWatchlists(config.watchlists, { shippedFolder: shippedWatchlists });
   await initialiseHash();
@@ -52,6 +56,7 @@ export async function openNode(configFile: string, log: Log): Promise<Node> {
   });
   return {
     config,
+    configuration,
     watchlists,
     database,
     seats,

@@ -3,11 +3,12 @@ import { defaultConfig } from './default-config.ts';
 import { processIo } from './io.ts';
 import { productVersion } from './product.ts';
 import { showStatus, toldStatus } from './told-status.ts';
+import { toldVerify } from './told-verify.ts';
 
 /**
- * Runs the plainest forms of what is called most often: `--version`, and `status` with `--json` and `--config FILE`
- * while the daemon answers. Undefined for everything else, also for what is not quite right: that is for the parser to
- * say. Nothing that this imports may load a package: the bundle has all of it in the one file that starts.
+ * Runs the plainest forms of what is called most often: `--version`, and `status` and `verify` while the daemon can
+ * answer. Undefined for everything else, also for what is not quite right: that is for the parser to say. Nothing that
+ * this imports may load a package: the bundle has all of it in the one file that starts.
  */
 export async function runQuickly(argv: readonly string[]): Promise<Ended | undefined> {
   const [command, ...rest] = argv;
@@ -16,22 +17,38 @@ export async function runQuickly(argv: readonly string[]): Promise<Ended | undef
     processIo().out(`${productVersion}\n`);
     return 'done';
   }
+  if (command === 'verify') {
+    const given = optionsOf(rest, ['--json', '--full', '--diff', '--nagios']);
+    return given && quickVerify(given);
+  }
   if (command !== 'status') return undefined;
-  const options = statusOptions(rest);
-  if (options === undefined) return undefined;
-  const found = await toldStatus(options.config);
-  return found === undefined ? undefined : showStatus(found, options.json, processIo());
+  const given = optionsOf(rest, ['--json']);
+  if (given === undefined) return undefined;
+  const found = await toldStatus(given.config);
+  return found === undefined ? undefined : showStatus(found, given.flags.has('--json'), processIo());
 }
 
-function statusOptions(rest: readonly string[]): { config: string; json: boolean } | undefined {
-  const options = { config: defaultConfig, json: false };
+type Given = { readonly config: string; readonly flags: ReadonlySet<string> };
+
+function quickVerify({ config, flags }: Given): Promise<Ended | undefined> | undefined {
+  const json = flags.has('--json');
+  const nagios = flags.has('--nagios');
+  if (json && nagios) return undefined;
+  const form = json ? 'json' : nagios ? 'nagios' : 'text';
+  const io = processIo();
+  return toldVerify({ config, full: flags.has('--full'), diff: flags.has('--diff'), form }, io);
+}
+
+function optionsOf(rest: readonly string[], known: readonly string[]): Given | undefined {
+  let config = defaultConfig;
+  const flags = new Set<string>();
   for (let at = 0; at < rest.length; at += 1) {
-    const file = rest[at + 1];
-    if (rest[at] === '--json') options.json = true;
-    else if (rest[at] === '--config' && file !== undefined && !file.startsWith('-')) {
-      options.config = file;
+    const [option = '', file] = rest.slice(at, at + 2);
+    if (known.includes(option)) flags.add(option);
+    else if (option === '--config' && file !== undefined && !file.startsWith('-')) {
+      config = file;
       at += 1;
     } else return undefined;
   }
-  return options;
+  return { config, flags };
 }

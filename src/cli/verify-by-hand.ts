@@ -15,16 +15,12 @@ import type { Io } from './io.ts';
 import { type Node, openNode, requireActive } from './node.ts';
 import { sizeText } from './render.ts';
 import { renderDiff } from './render-diff.ts';
+import type { Verified } from './render-verify.ts';
 
 /** What verify does over a connection of its own, where the daemon could not do it over its session. */
 
 /** `result`: undefined where the peer was not compared yet. */
 export type Compared = { readonly name: string; readonly result: PeerDrift | undefined };
-export type Verified = {
-  readonly name: string;
-  readonly result: PeerDrift;
-  readonly diffs: readonly string[];
-};
 
 export type ByHandOptions = { readonly config: string; readonly full: boolean; readonly diff: boolean };
 

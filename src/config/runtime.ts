@@ -1,8 +1,14 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 
 /** Where the daemon listens unless the configuration says otherwise. */
 export const defaultRuntime = '/run/bm-confsync';
+
+/** Tells whether a file is still the one that was read: another save gives another text. Undefined where it is gone. */
+export function fileStamp(file: string): string | undefined {
+  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
+}
 
 /**
  * The `runtime` of a configuration file, without the reading of YAML that all the rest needs. Undefined where that is

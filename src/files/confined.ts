@@ -29,6 +29,11 @@ export type DirectoriesOptions = {
    * and `parentOf` return is good only until the next call. Default: no limit.
    */
   readonly maxOpen?: number;
+  /**
+   * Default true. Where nothing is written and all is closed at the end of a turn of the event loop, a directory that is
+   * moved meanwhile need not be noticed: it is as if it had been looked at a moment before.
+   */
+  readonly checkPlace?: boolean;
 };
 
 /** `where`: what the kernel called the directory when it was opened. */
@@ -54,6 +59,7 @@ const belowFlags = rootFlags | constants.O_NOFOLLOW;
 export class Directories implements Disposable {
   readonly #root: string;
   readonly #maxOpen: number;
+  readonly #checkPlace: boolean;
   /** Those used longest ago come first. */
   readonly #open = new Map<ReplicaPath, Held>();
   /** Descriptors of directories that were removed or moved: closed with the others, see above. */
@@ -62,6 +68,7 @@ export class Directories implements Disposable {
   constructor(root: string, options: DirectoriesOptions = {}) {
     this.#root = root;
     this.#maxOpen = options.maxOpen ?? Number.POSITIVE_INFINITY;
+    this.#checkPlace = options.checkPlace ?? true;
   }
 
   /** How many descriptors are held. */
@@ -78,7 +85,7 @@ export class Directories implements Disposable {
   open(path: ReplicaPath): OpenParent {
     const held = this.#open.get(path);
     if (held !== undefined) {
-      if (whereIs(held.directory.fd) === held.where) {
+      if (!this.#checkPlace || whereIs(held.directory.fd) === held.where) {
         if (this.#maxOpen !== Number.POSITIVE_INFINITY) this.#touch(path, held);
         return held.directory;
       }
@@ -144,7 +151,7 @@ export class Directories implements Disposable {
       fd,
       child: (name) => `/proc/self/fd/${fd}/${checked(name)}`,
     };
-    this.#open.set(path, { directory, where: whereIs(fd) });
+    this.#open.set(path, { directory, where: this.#checkPlace ? whereIs(fd) : '' });
     for (const [oldest, { directory: old }] of this.#open) {
       if (this.#open.size <= this.#maxOpen) break;
       this.#open.delete(oldest);

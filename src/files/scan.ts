@@ -20,6 +20,8 @@ export type ScanOptions = Omit<LookOptions, 'checkWriters'> & {
   readonly from?: ReplicaPath;
   /** Default false: a file that is open for writing is read all the same, and found unstable if it moves. */
   readonly checkWriters?: boolean;
+  /** Default false: of a file that has to be read only the name is told, until its observation is asked for. */
+  readonly lazy?: boolean;
   /** Ends the walk with its reason at the next turn. */
   readonly signal?: AbortSignal;
   /** Called for each temporary name of ours, which is never yielded. */
@@ -31,6 +33,8 @@ export type Scanned = {
   readonly observation: Observation;
   /** The entry of the observation where it need not be unpacked to be known. */
   readonly packed?: Packed;
+  /** To ask for the observation, before the walk goes on, is to read the file. */
+  readonly unread?: true;
 };
 
 /** Work between two turns of the event loop, milliseconds. */
@@ -128,7 +132,11 @@ class Walk {
       included && cache !== undefined && fresh !== true
         ? unchangedFile(directory.fd, name, { path, cache, maxFileSizeBytes })
         : undefined;
-    if (unchanged !== undefined) return void (yield unchanged);
+    if (unchanged === 'unread' && this.#options.lazy === true) {
+      const read = (): Observation => observeAt(directory.child(name), path, this.#options);
+      return void (yield new UnreadFile(path, read));
+    }
+    if (unchanged !== undefined && unchanged !== 'unread') return void (yield unchanged);
     const observation = observeAt(directory.child(name), path, this.#options);
     const isDirectory = observation.kind === 'entry' && observation.entry.kind === 'directory';
     // Most are files, and a generator of its own for each is what a walk would spend its time on.
@@ -142,6 +150,22 @@ class Walk {
     const detail = `expected a name in valid UTF-8, found the bytes ${bytes.toString('hex')}; rename it to have it replicated`;
     const failure = { reason: 'bad-path', detail } as const;
     return { path: childOf(parent, escaped(bytes)), observation: { kind: 'failed', failure } };
+  }
+}
+
+/** A file that has to be read to be known. */
+class UnreadFile {
+  readonly path: ReplicaPath;
+  readonly unread = true;
+  readonly #read: () => Observation;
+
+  constructor(path: ReplicaPath, read: () => Observation) {
+    this.path = path;
+    this.#read = read;
+  }
+
+  get observation(): Observation {
+    return this.#read();
   }
 }
 

@@ -26,8 +26,8 @@ class UnchangedFile {
 /**
  * One look, without opening anything, at a name below an open directory: the entry that was remembered, where the
  * inode and its times are the same (no change of content, owner, mode or attributes leaves the ctime as it was) and
- * its ids are called the same. Undefined for everything else, which observe has to look at: also a file with extended
- * attributes, since an ACL holds names.
+ * its ids are called the same. `unread` for a file that is not remembered so; undefined for everything else, which
+ * observe has to look at: also a file with extended attributes, since an ACL holds names.
  */
 export function unchangedFile(
   fd: number,
@@ -37,12 +37,13 @@ export function unchangedFile(
     cache,
     maxFileSizeBytes,
   }: { readonly path: ReplicaPath; readonly cache: EntryCache; readonly maxFileSizeBytes: number },
-): UnchangedFile | undefined {
+): UnchangedFile | 'unread' | undefined {
   const status = fileStatus(fd, name);
   if (status === undefined || status.size > maxFileSizeBytes) return undefined;
   const { stamp, uid, gid } = status;
   const packed = cache.packed(path, stamp);
-  if (!packed?.startsWith('f ')) return undefined;
+  if (packed === undefined) return 'unread';
+  if (!packed.startsWith('f ')) return undefined;
   if (!packed.endsWith(ownedBy(ownerName(uid), groupName(gid)))) return undefined;
   return new UnchangedFile(path, packed, stamp);
 }

@@ -3,7 +3,9 @@ import { DirtyPaths } from '../core/dirty.ts';
 import { type Entry, sameEntry } from '../core/entry.ts';
 import { isBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
+import type { Scanned } from '../files/scan.ts';
 import type { Hint } from '../watch/hint.ts';
+import { topmost } from '../watch/second-looks.ts';
 
 /** What this node and the active agreed on, as receivers write it while this process runs. */
 export type AgreedHere = {
@@ -24,9 +26,7 @@ export type EditsOptions = {
     paths: Iterable<ReplicaPath>,
     onSeen: (path: ReplicaPath, observation: Observation) => void,
   ) => void;
-  readonly walk: (options: {
-    from?: ReplicaPath;
-  }) => AsyncIterable<{ path: ReplicaPath; observation: Observation }>;
+  readonly walk: (options: { from?: ReplicaPath; lazy?: boolean }) => AsyncIterable<Scanned>;
   readonly known: (path: ReplicaPath) => KnownConflict | undefined;
   readonly onRecord: (path: ReplicaPath, conflict: KnownConflict) => void;
   readonly onClear: (path: ReplicaPath) => void;
@@ -46,6 +46,21 @@ const lookAgainMs = 100;
  * remembered a batch, one look is enough, and until then it has the processors for itself. Milliseconds.
  */
 const restMs = 30;
+/**
+ * So many paths at once are a receiver's doing for sure. While more come, they wait for it to finish, as long as a
+ * second allows: an edit among them is to be told within one. Milliseconds.
+ */
+const burstPaths = 100;
+const burstRestMs = 100;
+const longestBurstRestMs = 500;
+/**
+ * Directories that come or move ask for walks, several times each, and nearly all of them are a receiver's doing too.
+ * One walk takes up what was asked for since the first; one that takes long is not begun again at once. Milliseconds.
+ */
+const walkRestMs = 500;
+const longestWalkRestMs = 5000;
+/** At most this share of the time is spent on walks that were asked for by events. */
+const walkShare = 1 / 5;
 
 /**
  * Notices edits on the passive node: what its disk holds and no active put there. Changes nothing on disk;
@@ -56,7 +71,12 @@ export class Edits {
   readonly #dirty: DirtyPaths;
   #timer: NodeJS.Timeout | undefined;
   #dueAt = 0;
+  #hintedAt = 0;
+  #burstSince = 0;
   #walks: Promise<void> = Promise.resolve();
+  #wanted = new Set<ReplicaPath>();
+  #walkTimer: NodeJS.Timeout | undefined;
+  #walkRestMs = walkRestMs;
   #stopped = false;
 
   constructor(options: EditsOptions) {
@@ -74,7 +94,7 @@ export class Edits {
       case 'path':
         return this.#hintPath(hint.path, hint.change);
       case 'tree':
-        return this.walk(hint.path);
+        return this.#walkSoon(hint.path);
       case 'everything':
         return this.walk('/' as ReplicaPath);
     }
@@ -85,15 +105,29 @@ export class Edits {
     this.#walks = this.#walks.then(() => this.#walkNow(from));
   }
 
-  /** Resolves when all walks that were asked for are over. */
-  walked(): Promise<void> {
-    return this.#walks;
-  }
-
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#walkTimer);
     await this.#walks;
+  }
+
+  #walkSoon(from: ReplicaPath): void {
+    if (this.#stopped) return;
+    this.#wanted.add(from);
+    this.#walkTimer ??= setTimeout(() => this.#walkWanted(), this.#walkRestMs);
+  }
+
+  #walkWanted(): void {
+    this.#walkTimer = undefined;
+    const wanted = topmost(this.#wanted);
+    this.#wanted = new Set();
+    const begun = this.#options.now();
+    for (const from of wanted) this.walk(from);
+    void this.#walks.then(() => {
+      const tookMs = Math.max(0, this.#options.now() - begun);
+      this.#walkRestMs = Math.min(longestWalkRestMs, Math.max(walkRestMs, tookMs / walkShare));
+    });
   }
 
   async #walkNow(from: ReplicaPath): Promise<void> {
@@ -102,9 +136,17 @@ export class Edits {
     // Before the first sync nothing is agreed, and nothing can be told to be an edit.
     if (this.#stopped || agreed.size === 0) return;
     const seen = new Set<ReplicaPath>();
-    for await (const { path, observation } of walk({ from })) {
+    for await (const scanned of walk({ from, lazy: true })) {
       if (this.#stopped) return;
+      const { path } = scanned;
       seen.add(path);
+      // It will be judged by a look of its own, for which it is read.
+      if (this.#dirty.has(path)) continue;
+      if (scanned.unread === true) {
+        this.#hintPath(path, 'rename');
+        continue;
+      }
+      const { observation } = scanned;
       const entry = observation.kind === 'entry' ? observation.entry : undefined;
       const asAgreed = entry !== undefined && sameEntry(entry, agreed.get(path) ?? { kind: 'absent' });
       if (!asAgreed || known(path) !== undefined) this.#hintPath(path, 'rename');
@@ -115,6 +157,9 @@ export class Edits {
   #hintPath(path: ReplicaPath, change: 'rename' | 'write'): void {
     if (this.#stopped || !this.#options.includes(path)) return;
     this.#dirty.hint(path, change, this.#options.now());
+    const now = this.#options.now();
+    if (now - this.#hintedAt > burstRestMs) this.#burstSince = now;
+    this.#hintedAt = now;
     this.#planLooks(restMs);
   }
 
@@ -136,9 +181,17 @@ export class Edits {
   #lookNow(): void {
     this.#timer = undefined;
     const now = this.#options.now();
+    if (this.#isInBurst(now)) return this.#planLooks(burstRestMs);
     const due = this.#dirty.takeDue(now, looksPerTurn);
     this.#options.look(due, (path, seen) => this.#judge(path, seen, now));
     this.#planLooks(0);
+  }
+
+  /** Once the longest rest is over, what has gathered is looked at to the end before the next one begins. */
+  #isInBurst(now: number): boolean {
+    if (this.#dirty.size < burstPaths) this.#burstSince = now;
+    else if (now - this.#hintedAt <= burstRestMs) return now - this.#burstSince < longestBurstRestMs;
+    return false;
   }
 
   #judge(path: ReplicaPath, first: Observation, now: number): void {

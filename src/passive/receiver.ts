@@ -34,6 +34,12 @@ export type ReceiverOptions = {
 /** A batch is committed when this much waits, or as soon as nothing more arrives. */
 const batchLimits = { operations: 1024, bytes: 16 * 1024 * 1024 };
 
+/**
+ * So many pushes that wait are a bulk: every batch costs two writes of the whole file system, so one waits for more while
+ * it keeps coming. A few pushes are never made to wait. Milliseconds.
+ */
+const bulk = { operations: 32, pauseMs: 4, longestMs: 60 };
+
 /** How long no batch came for the line to count as quiet, milliseconds. */
 const quietMs = 50;
 
@@ -50,6 +56,7 @@ export class Receiver {
   #validating: Promise<void> | undefined;
   #quiet: NodeJS.Timeout | undefined;
   #commitPlanned = false;
+  #bulkSince: number | undefined;
   #arrived = 0;
   /** Why nothing of this arrival may be placed, asked once for all of its pushes; each batch asks again. */
   #haltedOnArrival: { readonly epoch: number; readonly halted: AckResult | undefined } | undefined;
@@ -159,17 +166,26 @@ export class Receiver {
     if (this.#commitPlanned) return;
     this.#commitPlanned = true;
     const arrived = this.#arrived;
-    setImmediate(() =>
-      setImmediate(() => {
-        this.#commitPlanned = false;
-        if (this.#applier.waiting.operations === 0) return;
-        if (this.#arrived === arrived) this.#commit();
-        else this.#planCommit();
-      }),
-    );
+    const look = (): void => {
+      this.#commitPlanned = false;
+      const { operations } = this.#applier.waiting;
+      if (operations === 0) return;
+      if (this.#arrived !== arrived) return this.#planCommit();
+      this.#commit();
+    };
+    if (this.#isInBulk()) setTimeout(look, bulk.pauseMs);
+    else setImmediate(() => setImmediate(look));
+  }
+
+  #isInBulk(): boolean {
+    if (this.#applier.waiting.operations < bulk.operations) return false;
+    const now = performance.now();
+    this.#bulkSince ??= now;
+    return now - this.#bulkSince < bulk.longestMs;
   }
 
   #commit(): void {
+    this.#bulkSince = undefined;
     // What waits is placed when the validators are through, or dropped at the end of the session.
     if (this.#validating !== undefined || this.#closed.signal.aborted) return;
     const unchecked = this.#unchecked();

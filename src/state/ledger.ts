@@ -1,3 +1,4 @@
+import { Branches } from '../core/branches.ts';
 import type { Entry } from '../core/entry.ts';
 import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
@@ -35,6 +36,8 @@ export class Ledger {
   readonly #options: LedgerOptions;
   readonly #pending = new Map<ReplicaPath, Remembered>();
   readonly #memory: Map<ReplicaPath, Kept> | undefined;
+  /** In memory: directories above anything that is there. */
+  readonly #branches = new Branches((path) => isHeld(this.#memory?.get(path)));
   #present = 0;
   #seenVersion = -1;
   #seenBatch = -1;
@@ -113,6 +116,8 @@ export class Ledger {
 
   /** Agreed paths at or below `path` where something is. In no order. */
   below(path: ReplicaPath): ReplicaPath[] {
+    if (this.#memory !== undefined && !this.#branches.has(path))
+      return isHeld(this.#memory.get(path)) ? [path] : [];
     if (this.#memory !== undefined && path.indexOf('/', 1) < 0) return presentBelow(this.#memory, path);
     const found = new Set<ReplicaPath>();
     for (const row of this.#rowsBelow(path)) {
@@ -180,8 +185,12 @@ export class Ledger {
   }
 
   #put(memory: Map<ReplicaPath, Kept>, path: ReplicaPath, entry: Kept): void {
-    this.#present += Number(isHeld(entry)) - Number(isHeld(memory.get(path)));
+    const [held, wasHeld] = [isHeld(entry), isHeld(memory.get(path))];
     memory.set(path, entry);
+    if (held === wasHeld) return;
+    this.#present += held ? 1 : -1;
+    if (held) this.#branches.added(path);
+    else this.#branches.removed(path);
   }
 
   #remembered(path: ReplicaPath): Remembered | undefined {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -179,6 +179,34 @@ describe('the bundle', () => {
     );
     assert.deepEqual(missing, []);
     assert.match(licences, /Permission is hereby granted/);
+  });
+
+  it('loads one file for a verify that the daemon answers', async () => {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(config, { bigint: true });
+    const answer = {
+      node: 'mail1',
+      configuration: [dev, ino, size, mtimeNs, ctimeNs].join(':'),
+      peers: [{ name: 'mail2', result: { checked: 7, drift: [], problems: [] } }],
+    };
+    const line = JSON.stringify({ kind: 'value', value: answer });
+    mkdirSync(join(folder, 'run'), { mode: 0o700, recursive: true });
+    const daemon = spawn(process.execPath, [
+      '--eval',
+      `require('node:net').createServer((socket) => socket.end(${JSON.stringify(`${line}\n`)})).listen(process.argv[1])`,
+      join(folder, 'run/control.sock'),
+    ]);
+    try {
+      await eventually('it listens', () => existsSync(join(folder, 'run/control.sock')));
+      const { status, stdout, stderr } = run(bundle, ['verify', ...at]);
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /^mail2: in sync, 7 paths checked in /);
+      for (const flags of [[], ['--json'], ['--full', '--nagios']]) assertLight(['verify', ...flags, ...at]);
+    } finally {
+      const ended = once(daemon, 'exit');
+      daemon.kill();
+      await ended;
+      rmSync(join(folder, 'run/control.sock'), { force: true });
+    }
   });
 
   it('loads what reads the state for status only when no daemon answers', async () => {

@@ -240,6 +240,18 @@ describe('verify, while the daemon runs', () => {
     for (const other of others) assert.deepEqual(other, first);
   });
 
+  it('does not take the daemon’s word for a configuration that was changed since', async () => {
+    const config = pair.config('active');
+    const before = readFileSync(config);
+    const { peers, ...rest } = parse(before.toString()) as { peers: Record<string, unknown>[] };
+    const more = [...peers, { ...peers[0], name: 'mail3', port: 9 }];
+    writeFileSync(config, stringify({ ...rest, peers: more }));
+    const ran = await pair.run('active', ['verify']);
+    assert.equal(ran.code, 3, ran.stdout);
+    assert.match(ran.stderr, /mail3/);
+    writeFileSync(config, before);
+  });
+
   it('connects by itself where the daemon has no session, and for what --diff shows', async () => {
     const before = sessions();
     const shown = await pair.run('active', ['verify', '--diff']);

@@ -161,7 +161,8 @@ export class ActiveSide {
       }),
     );
     this.#node.cache.commit();
-    return { peers: compared };
+    const { config, configuration } = this.#node;
+    return { node: config.node, configuration, peers: compared };
   }
 
   /** Lets what is on its way arrive, as far as it can. */

@@ -15,6 +15,9 @@ export const settleMs = 5000;
 
 /** `result`: null where there is no session with the peer. */
 export type VerifyAnswer = {
+  readonly node: string;
+  /** Of the configuration that the daemon runs by: see fileStamp. */
+  readonly configuration: string | undefined;
   readonly peers: readonly { readonly name: string; readonly result: PeerDrift | null }[];
 };
 

@@ -5,7 +5,7 @@ import { Ledger } from '../../state/ledger.ts';
 import type { Hint } from '../../watch/hint.ts';
 import type { WatchProblem } from '../../watch/watcher.ts';
 import { openTree } from '../compose-active.ts';
-import { forgetConflict, rememberConflict } from '../known-conflicts.ts';
+import { forgetConflict, isInConflict, rememberConflict } from '../known-conflicts.ts';
 import type { Node } from '../node.ts';
 
 /** How often everything is looked at when not everything can be watched, milliseconds. */
@@ -81,7 +81,7 @@ export class PassiveSide {
       includes: (path) => watchlists.includes(path),
       look: (paths, onSeen) => tree.look(paths, onSeen),
       walk: (options) => tree.walk(options),
-      known: (path) => conflicts.at(active, path),
+      known: (path) => (isInConflict(this.#node, active, path) ? conflicts.at(active, path) : undefined),
       onRecord: (path, conflict) => {
         const agreed = ledger.get(path);
         const found = { path, ...conflict, ...(agreed === undefined ? {} : { agreed }) };

@@ -32,7 +32,9 @@ const handlers: Readonly<Record<string, Handler>> = {
   verify: async ({ node, daemon }, args) => {
     requireActive(node, 'verify');
     // While it starts it has no session yet, whatever its seat.
-    return (await daemon.active?.verify(verifyArgs.parse(args).full)) ?? { peers: [] };
+    const { config, configuration } = node;
+    const none = { node: config.node, configuration, peers: [] };
+    return (await daemon.active?.verify(verifyArgs.parse(args).full)) ?? none;
   },
   resync: ({ daemon }, args, reply) => daemon.requireActive().resync(pathsArgs.parse(args).paths, reply),
   resume: ({ daemon }, args) => daemon.requireActive().resume(resumeArgs.parse(args).allowDeletes),

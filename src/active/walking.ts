@@ -1,0 +1,99 @@
+import type { Entry } from '../core/entry.ts';
+import { identicalEntry } from '../core/entry.ts';
+import { isBelow, type ReplicaPath } from '../core/path.ts';
+import type { Observation } from '../files/observation.ts';
+import { topmost } from '../watch/second-looks.ts';
+import type { Peer } from './peer.ts';
+import type { Tree } from './tree.ts';
+
+export type WalkingOptions = {
+  readonly tree: Tree;
+  readonly peers: () => readonly Peer[];
+  /** It is to be looked at, and sent if it is news. */
+  readonly onNews: (path: ReplicaPath) => void;
+  readonly onUnstable: (path: ReplicaPath) => void;
+  /** It is there and cannot be replicated, or it could not be looked at. */
+  readonly onTrouble: (path: ReplicaPath, seen: Exclude<Observation, { kind: 'entry' | 'unstable' }>) => void;
+  /** All walks that were asked for are over. */
+  readonly onDone: () => void;
+};
+
+/** Walks over the active's tree for what differs from a ledger and is not on its way yet. */
+export class Walking {
+  readonly #options: WalkingOptions;
+  #wanted = new Set<ReplicaPath>();
+  #all: Promise<void> = Promise.resolve();
+  #walking = false;
+  #stopped = false;
+
+  constructor(options: WalkingOptions) {
+    this.#options = options;
+  }
+
+  get underWay(): boolean {
+    return this.#walking;
+  }
+
+  /**
+   * Walks everything at or below a path. Walks that are asked for while one is under way are taken together: one over a
+   * tree covers those of its parts.
+   */
+  walk(from: ReplicaPath): void {
+    this.#wanted.add(from);
+    if (this.#walking) return;
+    this.#walking = true;
+    this.#all = this.#walkAll();
+  }
+
+  /** Resolves when no walk is under way any more. */
+  stop(): Promise<void> {
+    this.#stopped = true;
+    return this.#all;
+  }
+
+  async #walkAll(): Promise<void> {
+    while (this.#wanted.size > 0 && !this.#stopped) {
+      const wanted = topmost(this.#wanted);
+      this.#wanted = new Set();
+      for (const from of wanted) await this.#walkNow(from);
+    }
+    this.#walking = false;
+    this.#options.onDone();
+  }
+
+  async #walkNow(from: ReplicaPath): Promise<void> {
+    const { tree, onNews, onUnstable, onTrouble } = this.#options;
+    const peers = this.#options.peers();
+    const seen = new Set<ReplicaPath>();
+    const unknown: ReplicaPath[] = [];
+    for await (const scanned of tree.walk({ from, lazy: true })) {
+      if (this.#stopped) return;
+      const { path } = scanned;
+      seen.add(path);
+      if (peers.every(({ replicator }) => replicator.willLook(path))) continue;
+      // What has to be read is read when it is looked at to be sent, and not twice.
+      if (scanned.unread === true && !peers.some(({ replicator }) => replicator.sending(path))) {
+        onNews(path);
+        continue;
+      }
+      const { observation } = scanned;
+      if (observation.kind === 'unstable') onUnstable(path);
+      else if (observation.kind !== 'entry') {
+        unknown.push(path);
+        onTrouble(path, observation);
+      } else if (peers.some((peer) => isNews(peer, path, observation.entry))) onNews(path);
+    }
+    for (const { replicator } of peers) {
+      for (const path of replicator.ledger.below(from)) {
+        const hidden = unknown.some((directory) => path === directory || isBelow(path, directory));
+        if (!seen.has(path) && !hidden) onNews(path);
+      }
+    }
+  }
+}
+
+function isNews({ replicator }: Peer, path: ReplicaPath, entry: Entry): boolean {
+  const sending = replicator.sending(path);
+  if (sending !== undefined && identicalEntry(sending, entry)) return false;
+  return replicator.agreements.differs(path, entry);
+}
