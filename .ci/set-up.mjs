@@ -25,6 +25,14 @@ const testPrograms = [
   ['openssl', 'openssl'],
   ['python3', 'python3-minimal'],
   ['ip', 'iproute2'],
+  // The packages: what builds and checks them.
+  ['dpkg-deb', 'dpkg'],
+  ['rpmbuild', 'rpm'],
+  ['rpm2cpio', 'rpm2cpio'],
+  ['cpio', 'cpio'],
+  ['lintian', 'lintian'],
+  ['patchelf', 'patchelf'],
+  ['strip', 'binutils'],
   // Peers of the benchmark, whose harness is tested.
   ['csync2', 'csync2'],
   ['unison', 'unison'],

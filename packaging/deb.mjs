@@ -36,7 +36,7 @@ export function buildDeb({ stage, version, seconds, glibc, to, fast }) {
     write(join(tree, 'DEBIAN', script), readFileSync(join(own, script)), 0o755);
   date(tree, seconds);
   const file = join(to, `bm-confsync_${version}_${architecture}.deb`);
-  const compression = fast ? ['-Zzstd', '-z1'] : ['-Zxz'];
+  const compression = fast ? ['-Zgzip', '-z1'] : ['-Zxz'];
   run('dpkg-deb', ['--root-owner-group', ...compression, '--build', tree, file], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(seconds) },
   });

