@@ -1,6 +1,6 @@
 // `node packaging/package.mjs [--fast] [--version VERSION] [--to FOLDER] [deb] [rpm]` builds the packages of both
 // kinds, or one, from the same tree; into build/, or that folder. --fast compresses little, for tests.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -24,8 +24,9 @@ const version = values.version ?? about.version;
 if (!/^\d+(\.\d+)*(~[a-z0-9.]+)?$/.test(version))
   refuse(`expected a version such as 1.2.3, found ${version}`);
 
-const stage = join(checkout, 'build', 'stage');
-const seconds = layOut(stage, version);
+const to = resolve(values.to ?? join(checkout, 'build'));
+const stage = join(to, 'stage');
+const seconds = layOut({ stage, program: join(to, 'program'), version });
 const home = join(stage, 'usr/lib/bm-confsync');
 const order = {
   stage,
@@ -36,8 +37,7 @@ const order = {
     join(home, 'libatomic.so.1'),
     join(home, `node_modules/@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`),
   ]),
-  to: resolve(values.to ?? join(checkout, 'build')),
+  to,
   fast: values.fast === true,
 };
-mkdirSync(order.to, { recursive: true });
 for (const kind of kinds) process.stdout.write(`${builders[kind](order)}\n`);

