@@ -65,10 +65,19 @@ export function pretendSystemd(): Systemd {
   writeFileSync(systemctl, `#!/bin/sh\necho "$*" >>'${log}'\n`);
   chmodSync(systemctl, 0o755);
   const script = join(folder, 'within');
+  // Containers forbid their packages to start and stop services by this file.
+  const policy = '/usr/sbin/policy-rc.d';
   // A file system and mounts of its own: the machine itself learns nothing of it.
   writeFileSync(
     script,
-    `set -e\nmount -t tmpfs tmpfs /run\nmkdir -p /run/systemd/system\nmount --bind '${systemctl}' /usr/bin/systemctl\nexec "$@"\n`,
+    [
+      'set -e',
+      'mount -t tmpfs tmpfs /run',
+      'mkdir -p /run/systemd/system',
+      `mount --bind '${systemctl}' /usr/bin/systemctl`,
+      `[ ! -e ${policy} ] || mount --bind /dev/null ${policy}`,
+      'exec "$@"\n',
+    ].join('\n'),
   );
   return {
     within: (program, args) => succeed('unshare', ['--mount', 'sh', script, program, ...args]),
