@@ -57,7 +57,8 @@ export type Systemd = Disposable & {
   asked(): string[];
 };
 
-export function pretendSystemd(): Systemd {
+/** With `ownUsr`, each program that runs there has a /usr of its own, which is gone when it ends. */
+export function pretendSystemd({ ownUsr = false } = {}): Systemd {
   const folder = mkdtempSync(join(tmpdir(), 'bmcs-systemd-'));
   const systemctl = join(folder, 'systemctl');
   const log = join(folder, 'asked');
@@ -73,7 +74,10 @@ export function pretendSystemd(): Systemd {
     [
       'set -e',
       'mount -t tmpfs tmpfs /run',
-      'mkdir -p /run/systemd/system',
+      'mkdir -p /run/systemd/system /run/usr /run/work',
+      ...(ownUsr
+        ? ['mount -t overlay -o lowerdir=/usr,upperdir=/run/usr,workdir=/run/work overlay /usr']
+        : []),
       `mount --bind '${systemctl}' /usr/bin/systemctl`,
       `[ ! -e ${policy} ] || mount --bind /dev/null ${policy}`,
       'exec "$@"\n',

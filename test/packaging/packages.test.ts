@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { temporaryFolder, write } from '../world/tree.ts';
-import { build, type Ran, run, succeed } from './machine.ts';
+import { build, pretendSystemd, type Ran, run, succeed } from './machine.ts';
 
 type Packed = { readonly path: string; readonly mode: string; readonly owner: string };
 
@@ -192,6 +192,35 @@ describe('the packages', () => {
       assert.match(own, /Copyright \(c\)/);
       assert.ok(own.includes(`${documents}/LICENSES`) && existsSync(join(root, documents, 'LICENSES')));
     });
+  });
+
+  it('the .rpm installs and starts nothing, is upgraded and erased', async () => {
+    const { rpm: newer } = await build(join(folder, 'newer'), '0.1.0~test2', ['rpm']);
+    using systemd = pretendSystemd({ ownUsr: true });
+    const script = `
+      rpm='rpm --dbpath /run/rpmdb --nodeps'
+      $rpm --force-debian --install "$1"
+      bm-confsync --version
+      stat --format %a /run/bm-confsync
+      systemctl -- upgrade
+      $rpm --force-debian --upgrade "$2"
+      bm-confsync --version
+      $rpm --verify bm-confsync
+      systemctl -- erase
+      $rpm --erase bm-confsync
+      find /usr -xdev -name '*bm-confsync*'`;
+    const said = await systemd.within('sh', ['-e', '-c', script, 'sh', made.rpm, newer]);
+    assert.equal(said, `${version}\n700\n0.1.0~test2\n`);
+    assert.deepEqual(systemd.asked(), [
+      '--system daemon-reload',
+      'try-restart bm-confsync.service',
+      '-- upgrade',
+      '--system daemon-reload',
+      'try-restart bm-confsync.service',
+      '-- erase',
+      '--no-reload disable --now bm-confsync-verify.timer bm-confsync.service',
+      '--system daemon-reload',
+    ]);
   });
 
   it('lintian finds no error and no warning that is not explained', async () => {
