@@ -33,6 +33,7 @@ const testPrograms = [
   ['lintian', 'lintian'],
   ['patchelf', 'patchelf'],
   ['strip', 'binutils'],
+  ['pgrep', 'procps'],
   // Peers of the benchmark, whose harness is tested.
   ['csync2', 'csync2'],
   ['unison', 'unison'],
