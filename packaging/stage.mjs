@@ -41,6 +41,7 @@ const folders = [['watchlists', 'usr/share/bm-confsync/watchlists']];
 const parts = [
   { origin: 'packaging/man.mjs', pack: packManuals },
   { origin: 'packaging/completion.mjs', pack: packCompletion },
+  { origin: 'docs', pack: (stage) => copyFolder(at('docs'), join(stage, documents, 'docs')) },
   { origin: 'monitoring', pack: (stage) => copyFolder(at('monitoring'), join(stage, documents, 'examples')) },
 ];
 
@@ -81,9 +82,9 @@ function packProgram({ stage, program, version }) {
 }
 
 function packManuals(stage) {
-  run(process.execPath, [at('packaging/man.mjs')]);
-  const folder = join(build, 'man');
-  const pages = filesIn(folder).filter((path) => /\.[1-8]$/.test(path));
+  const folder = join(dirname(stage), 'man');
+  run(process.execPath, [at('packaging/man.mjs'), folder]);
+  const pages = filesIn(folder);
   if (pages.length === 0) refuse(`expected man pages in ${folder}, found none`);
   for (const page of pages)
     write(
@@ -93,13 +94,13 @@ function packManuals(stage) {
 }
 
 function packCompletion(stage) {
-  run(process.execPath, [at('packaging/completion.mjs')]);
-  const made = (shell) => {
-    const [file, ...more] = filesIn(join(build, 'completion')).filter((path) => path.includes(shell));
-    return file !== undefined && more.length === 0 ? file : refuse(`expected one completion for ${shell}`);
-  };
-  copyFile(made('bash'), join(stage, 'usr/share/bash-completion/completions/bm-confsync'));
-  copyFile(made('zsh'), join(stage, 'usr/share/zsh/vendor-completions/_bm-confsync'));
+  const folder = join(dirname(stage), 'completion');
+  run(process.execPath, [at('packaging/completion.mjs'), folder]);
+  copyFile(
+    join(folder, 'bash/bm-confsync'),
+    join(stage, 'usr/share/bash-completion/completions/bm-confsync'),
+  );
+  copyFile(join(folder, 'zsh/_bm-confsync'), join(stage, 'usr/share/zsh/vendor-completions/_bm-confsync'));
 }
 
 /** The licences of everything that is bundled. */
