@@ -1,7 +1,16 @@
 // The Node that goes into the packages: the one of node_modules, without its symbols for debuggers (34 MB), and with
 // the one library that it wants and that not every server has, libatomic, beside it. What else it wants is libc, and
 // the C++ library that apt and dnf themselves are made with.
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { output, refuse, run } from './run.mjs';
@@ -26,21 +35,23 @@ export function glibcOf(files) {
   return found[0]?.join('.') ?? refuse('expected programs that are linked with glibc, found none');
 }
 
-/** Makes the folder with `node` and `libatomic.so.1`, where it is not there yet. */
+/** Makes the folder with `node` and `libatomic.so.1`, where it is not there yet. Two builds may do so at once. */
 export function prepareRuntime(folder) {
   const node = join(folder, 'node');
   if (existsSync(node) && statSync(node).mtimeMs >= statSync(source).mtimeMs) return;
   mkdirSync(folder, { recursive: true });
-  copyFileSync(libatomic(), join(folder, 'libatomic.so.1'));
-  const made = join(folder, 'node.new');
+  const unfinished = mkdtempSync(join(folder, 'unfinished-'));
+  const made = join(unfinished, 'node');
+  copyFileSync(libatomic(), join(unfinished, 'libatomic.so.1'));
   copyFileSync(source, made);
   strip(made);
   run('patchelf', ['--set-rpath', '$ORIGIN', made]);
   const version = output(made, ['--version']).trim();
   if (version !== `v${nodeVersion}`)
     refuse(`expected the changed Node to say v${nodeVersion}, found ${version}`);
-  rmSync(node, { force: true });
-  renameSync(made, node);
+  // Node last: where it is, both are.
+  for (const name of ['libatomic.so.1', 'node']) renameSync(join(unfinished, name), join(folder, name));
+  rmdirSync(unfinished);
 }
 
 /** Takes away what only debuggers read. What other libraries look up by name stays: koffi needs it. */

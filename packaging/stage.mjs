@@ -18,7 +18,8 @@ import { libatomicLicence, nodeVersion, prepareRuntime, strip } from './runtime.
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const at = (...names) => join(checkout, ...names);
-const build = at('build');
+/** Kept from build to build. */
+const runtime = at('build', `runtime-${nodeVersion}`);
 const home = 'usr/lib/bm-confsync';
 const documents = 'usr/share/doc/bm-confsync';
 
@@ -52,7 +53,7 @@ const parts = [
 export function layOut({ stage, program, version }) {
   rmSync(stage, { recursive: true, force: true });
   run(process.execPath, [at('packaging/bundle.mjs'), program]);
-  prepareRuntime(join(build, 'runtime'));
+  prepareRuntime(runtime);
   packProgram({ stage, program, version });
   for (const [from, to, mode] of files) copyFile(at(from), join(stage, to), mode);
   for (const [from, to] of folders) copyFolder(at(from), join(stage, to));
@@ -66,8 +67,8 @@ export function layOut({ stage, program, version }) {
 
 function packProgram({ stage, program, version }) {
   const to = join(stage, home);
-  copyFile(join(build, 'runtime', 'node'), join(to, 'node'), 0o755);
-  copyFile(join(build, 'runtime', 'libatomic.so.1'), join(to, 'libatomic.so.1'));
+  copyFile(join(runtime, 'node'), join(to, 'node'), 0o755);
+  copyFile(join(runtime, 'libatomic.so.1'), join(to, 'libatomic.so.1'));
   copyFolder(join(program, 'lib'), join(to, 'lib'));
   // The native part for this kind of machine, and what is imported; the licences are with all others.
   copyFolder(join(program, 'node_modules'), join(to, 'node_modules'), (path) => {
@@ -133,7 +134,8 @@ ${readFileSync(at('LICENSE'), 'utf8')}`;
 function secondsOfBuild() {
   const given = Number(process.env['SOURCE_DATE_EPOCH']);
   if (Number.isInteger(given) && given > 0) return given;
-  if (existsSync(at('.git'))) return Number(output('git', ['log', '-1', '--format=%ct'], { cwd: checkout }));
+  if (existsSync(at('.git')))
+    return Number(output('git', ['-c', 'safe.directory=*', 'log', '-1', '--format=%ct'], { cwd: checkout }));
   return Math.floor(Date.now() / 1000);
 }
 
