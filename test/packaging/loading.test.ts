@@ -17,14 +17,18 @@ function loadedWith(file: string, known = new Set<string>()): Set<string> {
   return known;
 }
 
+/** A request of the peer comes in a session of its own, to a receiver that has just started. */
+const soon = ['src/cli/peer-requests.ts'];
+
 // An upgrade replaces the files of the program while these run, for weeks or in the middle of a push.
 for (const command of ['run', 'receive']) {
   test(`${command} loads all of itself at its start`, () => {
     const files = [...loadedWith(join(checkout, 'src/cli/commands', `${command}.ts`))];
     assert.ok(files.length > 30, String(files.length));
     const late = files.filter((file) => /\bimport\(/.test(withoutComments(readFileSync(file, 'utf8'))));
+    const names = late.map((file) => relative(checkout, file));
     assert.deepEqual(
-      late.map((file) => relative(checkout, file)),
+      names.filter((name) => !soon.includes(name)),
       [],
     );
   });
