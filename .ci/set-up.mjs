@@ -1,6 +1,6 @@
 // Prepares a checkout on a machine with nothing but Node 20 and npm. Plain JavaScript, because it runs
 // before Node 26 and TypeScript are there. `--system` also installs the Debian packages that the tests
-// need, `--bench` those of the benchmarks. It never skips: what it cannot install, it names, and fails.
+// need, `--bench` those of the benchmarks, `--package` those that build packages. It never skips: what it cannot install, it names, and fails.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,6 +9,12 @@ import { fileURLToPath } from 'node:url';
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** A program and the Debian package that brings it. */
+const packagePrograms = [
+  ['dpkg-deb', 'dpkg'],
+  ['rpmbuild', 'rpm'],
+  ['patchelf', 'patchelf'],
+  ['strip', 'binutils'],
+];
 const testPrograms = [
   ['/usr/sbin/sshd', 'openssh-server'],
   ['ssh-keygen', 'openssh-client'],
@@ -25,6 +31,12 @@ const testPrograms = [
   ['openssl', 'openssl'],
   ['python3', 'python3-minimal'],
   ['ip', 'iproute2'],
+  // What looks into the packages.
+  ['rpm2cpio', 'rpm2cpio'],
+  ['cpio', 'cpio'],
+  ['lintian', 'lintian'],
+  ['pgrep', 'procps'],
+  ...packagePrograms,
   // Peers of the benchmark, whose harness is tested.
   ['csync2', 'csync2'],
   ['unison', 'unison'],
@@ -94,4 +106,5 @@ function installSystemPackages(programs) {
 
 installNodePackages();
 if (process.argv.includes('--system')) installSystemPackages(testPrograms);
+if (process.argv.includes('--package')) installSystemPackages(packagePrograms);
 if (process.argv.includes('--bench')) installSystemPackages(benchPrograms);

@@ -66,7 +66,7 @@ export type PairOptions = {
   /** See SshdOptions. */
   readonly unrestrictedKey?: boolean;
   readonly place?: SshdOptions['place'];
-  /** The program's main file. Default: the one of the sources. */
+  /** The program's main file, or a command such as the installed one. Default: the main file of the sources. */
   readonly program?: string;
   /** Environment of every command, daemon and receiver, given the folder of the pair. */
   readonly env?: (folder: string) => Readonly<Record<string, string>>;
@@ -110,7 +110,7 @@ export async function makePair(options: PairOptions = {}): Promise<Pair> {
   const { program = mainFile } = options;
   const env = options.env?.(folder) ?? {};
   const receive = (place: NodePlace): string =>
-    `${environmentText(env)}'${process.execPath}' '${program}' receive --config '${place.config}'`;
+    `${environmentText(env)}${quoted(wordsOf(program))} receive --config '${place.config}'`;
   const sshd = await startSshd({
     forcedCommand: receive(passive),
     unrestrictedKey: options.unrestrictedKey ?? false,
@@ -126,7 +126,7 @@ export async function makePair(options: PairOptions = {}): Promise<Pair> {
     sshd,
     activeSshd,
     bm: (node, args, runOptions = {}) =>
-      runMain([program, ...args, '--config', places[node].config], {
+      runMain([...wordsOf(program), ...args, '--config', places[node].config], {
         ...runOptions,
         env: { ...env, ...runOptions.env },
       }),
@@ -220,11 +220,20 @@ async function prepare(pair: Pair): Promise<void> {
   }
 }
 
-function runMain(args: readonly string[], options: RunOptions): Promise<Ran> {
+/** What starts the program: a main file needs the Node of the tests, a command brings its own. */
+function wordsOf(program: string): readonly [string, ...string[]] {
+  return /\.m?[jt]s$/.test(program) ? [process.execPath, program] : [program];
+}
+
+function quoted(words: readonly string[]): string {
+  return words.map((word) => `'${word}'`).join(' ');
+}
+
+function runMain([program = '', ...args]: readonly string[], options: RunOptions): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = execFile(
-      process.execPath,
-      [...args],
+      program,
+      args,
       {
         maxBuffer: 256 * 1024 * 1024,
         env: { ...process.env, ...options.env },
@@ -251,7 +260,8 @@ function spawnDaemon(
   place: NodePlace,
   env: Readonly<Record<string, string>>,
 ): DaemonProcess {
-  const child = spawn(process.execPath, [program, 'run', '--config', place.config], {
+  const [first, ...words] = wordsOf(program);
+  const child = spawn(first, [...words, 'run', '--config', place.config], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { test } from 'node:test';
+import { withoutComments } from '../rig/layout.ts';
+import { checkout } from '../rig/pair.ts';
+
+/** A file of the sources, and all that are loaded with it. */
+function loadedWith(file: string, known = new Set<string>()): Set<string> {
+  if (known.has(file)) return known;
+  known.add(file);
+  const source = withoutComments(readFileSync(file, 'utf8'));
+  for (const [, specifier = ''] of source.matchAll(
+    /^(?:import|export)\s(?!type\s)[^'";]*?from '(\.[^']+)'/gm,
+  ))
+    loadedWith(join(dirname(file), specifier), known);
+  return known;
+}
+
+/** A request of the peer comes in a session of its own, to a receiver that has just started. */
+const soon = ['src/cli/peer-requests.ts'];
+
+// An upgrade replaces the files of the program while these run, for weeks or in the middle of a push.
+for (const command of ['run', 'receive']) {
+  test(`${command} loads all of itself at its start`, () => {
+    const files = [...loadedWith(join(checkout, 'src/cli/commands', `${command}.ts`))];
+    assert.ok(files.length > 30, String(files.length));
+    const late = files.filter((file) => /\bimport\(/.test(withoutComments(readFileSync(file, 'utf8'))));
+    const names = late.map((file) => relative(checkout, file));
+    assert.deepEqual(
+      names.filter((name) => !soon.includes(name)),
+      [],
+    );
+  });
+}
