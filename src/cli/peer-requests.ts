@@ -1,6 +1,7 @@
 import { askDaemon } from '../control/client.ts';
 import { Failure } from '../core/failure.ts';
 import type { PeerRequest } from '../wire/message.ts';
+import { answerDoctor } from './doctor/answer.ts';
 import { type Node, tellDaemon } from './node.ts';
 import { demoteNode } from './promotion.ts';
 
@@ -13,6 +14,8 @@ export async function servePeerRequest(node: Node, from: string, request: PeerRe
       return disableHere(node, { ...request, by: `${request.by} on ${from}` });
     case 'enable':
       return enableHere(node);
+    case 'doctor':
+      return answerDoctor(node.config, from, request);
     case 'resolve': {
       const { ids, take } = request;
       const asked = await askDaemon({

@@ -253,6 +253,15 @@ export function getXattr(target: Target, name: string): Buffer | undefined {
   throw error;
 }
 
+/** Whether the file system of a directory has attributes of users at all. Nothing is written. Throws a system error. */
+export function takesXattrs(directory: string): boolean {
+  if (libc().lgetxattr(withoutNul(directory), 'user.bm-confsync', valueBuffer, maxXattrBytes) >= 0)
+    return true;
+  const error = systemError('getxattr', directory);
+  if (error.code !== 'ENODATA' && error.code !== 'ENOTSUP') throw error;
+  return error.code === 'ENODATA';
+}
+
 /** Sets or replaces one attribute. Throws a system error. */
 export function setXattr(target: Target, name: string, value: Uint8Array): void {
   const { fsetxattr, lsetxattr } = libc();
