@@ -115,11 +115,13 @@ function runsReceiver({ options }: AuthorizedKey): boolean {
 }
 
 /** The active needs nobody to send to it until the seats change. */
-function absent({ peer, role, files, expectedIn, peerKeys }: ForcedCommandFacts): Check {
+function absent({ peer, comer, role, files, expectedIn, peerKeys }: ForcedCommandFacts): Check {
   const where = listed(files.map(({ path }) => path)) || expectedIn;
   const found = `expected the key of ${peer} with restrict,command="bm-confsync receive" in ${where}, found none`;
-  const key = peerKeys?.[0] ?? '$(ssh root@PEER cat /etc/bm-confsync/id_ed25519.pub)';
-  const mend = `echo 'restrict,command="bm-confsync receive" ${key}' >> ${shellWord(expectedIn)}`;
+  const key = peerKeys?.[0];
+  const line = `restrict,command="bm-confsync receive" ${key ?? ''}`;
+  const mend =
+    key === undefined ? `bm-confsync pair root@${comer.host}` : `echo '${line}' >> ${shellWord(expectedIn)}`;
   if (role === 'active') return warning(name, `${found}: after a failover ${peer} could not send here`, mend);
   return error(name, found, mend);
 }

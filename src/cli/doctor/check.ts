@@ -31,6 +31,8 @@ export function notChecked(name: string, found: string): Check {
 
 /** The check that tells of the configuration: without it the others have little to stand on. */
 export const configurationCheck = 'configuration';
+/** Why most checks are left out without it. */
+export const noConfiguration = 'the configuration cannot be read';
 /** The check that tells whether a peer answers at all. */
 export const reachCheck = 'reach';
 

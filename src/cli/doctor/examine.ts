@@ -2,12 +2,13 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { askDaemon } from '../../control/client.ts';
 import { Failure } from '../../core/failure.ts';
+import type { Role } from '../../core/seat.ts';
 import { readInotifyLimits } from '../../watch/limits.ts';
 import { maxDoctorRows } from '../../wire/message.ts';
 import { productVersion } from '../product.ts';
 import type { Status } from '../status.ts';
 import { judgeForcedCommand, readKeyFiles } from './authorized-keys.ts';
-import { type Check, error, notChecked, ok, reachCheck, warning } from './check.ts';
+import { type Check, error, noConfiguration, notChecked, ok, reachCheck, warning } from './check.ts';
 import { fencingOf, judgeFencing } from './fencing.ts';
 import { fileSystemsOf, judgeExchange, judgeXattrs } from './file-systems.ts';
 import { type Ground, judgeConfiguration, judgeSeat, readGround } from './ground.ts';
@@ -18,7 +19,7 @@ import { judgeOtherTools, otherTools } from './other-tools.ts';
 import { blueMindPackages } from './packages.ts';
 import { type PeerFacts, seePeer } from './peer.ts';
 import { judgeSpace, spaceOf } from './space.ts';
-import { type Comer, effectiveSettings, isStrict, judgeSshd, keyFiles } from './sshd.ts';
+import { type Comer, type Effective, effectiveSettings, isStrict, judgeSshd, keyFiles } from './sshd.ts';
 import { type Surroundings, textOf } from './surroundings.ts';
 import { judgeLinks, judgeListedFiles, type Survey, surveyTree } from './tree.ts';
 import { judgeWatchlists } from './watchlists.ts';
@@ -27,12 +28,16 @@ import { judgeWatchlists } from './watchlists.ts';
 export type Examined = { readonly ground: Ground; readonly checks: readonly Check[] };
 
 /** Looks at everything that can be looked at, whatever is broken. Changes nothing on either node. */
-export async function examine(file: string, surroundings: Surroundings): Promise<Examined> {
+export async function examine(
+  file: string,
+  surroundings: Surroundings,
+  see: typeof seePeer = seePeer,
+): Promise<Examined> {
   const ground = readGround(file);
   const { config, watchlists } = ground;
   const survey =
     config === undefined || watchlists === undefined ? undefined : surveyTree(config.root, watchlists);
-  const [daemon, peers] = await Promise.all([seeDaemon(ground), seePeers(ground, survey)]);
+  const [daemon, peers] = await Promise.all([seeDaemon(ground), seePeers(ground, survey, see)]);
   const checks = [
     judgeConfiguration(ground),
     ...judgeModes(guardedBy(file, config), process.geteuid?.() ?? 0),
@@ -79,7 +84,7 @@ function judgeDaemon(daemon: Daemon): Check {
   const name = 'daemon';
   switch (daemon.kind) {
     case 'unknown':
-      return notChecked(name, 'where it listens stands in the configuration');
+      return notChecked(name, noConfiguration);
     case 'silent':
       return error(name, daemon.failure.message, daemon.failure.hint);
     case 'down':
@@ -97,7 +102,7 @@ function seatIn({ seat }: Ground) {
   return seat.kind === 'seat' ? seat.seat : undefined;
 }
 
-function seePeers(ground: Ground, survey: Survey | undefined): Promise<PeerFacts[]> {
+function seePeers(ground: Ground, survey: Survey | undefined, see: typeof seePeer): Promise<PeerFacts[]> {
   const { config, watchlists } = ground;
   if (config === undefined) return Promise.resolve([]);
   const asking = {
@@ -107,7 +112,7 @@ function seePeers(ground: Ground, survey: Survey | undefined): Promise<PeerFacts
     owners: bounded(survey?.owners),
     groups: bounded(survey?.groups),
   };
-  return Promise.all(config.peers.map((peer) => seePeer(peer, asking)));
+  return Promise.all(config.peers.map((peer) => see(peer, asking)));
 }
 
 /** More owners than that have no more than their first asked for. */
@@ -121,7 +126,7 @@ async function checkPeers(
   survey: Survey | undefined,
   surroundings: Surroundings,
 ): Promise<Check[]> {
-  if (config === undefined) return [notChecked(reachCheck, 'the peers stand in the configuration')];
+  if (config === undefined) return [notChecked(reachCheck, noConfiguration)];
   if (peers.length === 0) {
     const found = 'no peer is configured: this node sends to nobody, nor could it after a failover';
     return [warning(reachCheck, found, `bm-confsync pair root@PEER   # or set peers: in ${file}`)];
@@ -138,48 +143,54 @@ async function checkPeers(
   return peers.flatMap((peer) => judgePeer(peer, own));
 }
 
-/** The way of a peer to the receiver of this node. */
+/** The way of each peer to the receiver of this node. */
 async function checkWayIn(
   ground: Ground,
   peers: readonly PeerFacts[],
   surroundings: Surroundings,
 ): Promise<Check[]> {
-  const { username: user, homedir: home, uid } = userInfo();
+  const account = userInfo();
+  const user = account.username;
   const groups = await groupsOf(user, surroundings);
-  const comers: { comer: Comer; facts: PeerFacts | undefined }[] = peers.map((facts) => ({
-    comer: { user, host: facts.peer.host, address: facts.address },
-    facts,
-  }));
-  if (comers.length === 0)
-    comers.push({ comer: { user, host: 'localhost', address: '127.0.0.1' }, facts: undefined });
+  if (peers.length === 0) {
+    const comer = { user, host: 'localhost', address: '127.0.0.1' };
+    const effective = await effectiveSettings(surroundings, comer);
+    const why = ground.config === undefined ? noConfiguration : 'no peer is configured';
+    return [...judgeSshd(effective, comer, groups), notChecked('forced-command', why)];
+  }
   const checks: Check[] = [];
-  for (const { comer, facts } of comers) {
+  for (const facts of peers) {
+    const comer = { user, host: facts.peer.host, address: facts.address };
     const effective = await effectiveSettings(surroundings, comer);
     checks.push(...judgeSshd(effective, comer, groups));
-    if (effective.kind !== 'settings' || facts === undefined) {
-      const why =
-        facts === undefined
-          ? 'whose key it is stands in the configuration of peers'
-          : 'sshd tells no settings';
-      checks.push(notChecked('forced-command', why));
-      continue;
-    }
-    const paths = keyFiles(effective, user, home);
-    const { talk, peer } = facts;
-    const told = talk.kind === 'talked' && !(talk.told instanceof Failure) ? talk.told : undefined;
-    checks.push(
-      ...judgeForcedCommand({
-        peer: peer.name,
-        comer,
-        role: seatIn(ground)?.role,
-        files: readKeyFiles(paths, { uid, home }),
-        strict: isStrict(effective),
-        expectedIn: paths[0] ?? join(home, '.ssh', 'authorized_keys'),
-        peerKeys: told?.publicKeys,
-      }),
-    );
+    checks.push(...checkForcedCommand(facts, { comer, effective, account, role: seatIn(ground)?.role }));
   }
   return checks;
+}
+
+type WayIn = {
+  readonly comer: Comer;
+  readonly effective: Effective;
+  readonly account: { readonly uid: number; readonly homedir: string };
+  readonly role: Role | undefined;
+};
+
+function checkForcedCommand({ talk, peer }: PeerFacts, { comer, effective, account, role }: WayIn): Check[] {
+  const home = account.homedir;
+  const paths = keyFiles(effective, comer.user, home);
+  const [expectedIn] = paths;
+  if (expectedIn === undefined)
+    return [notChecked('forced-command', 'sshd does not tell where it reads keys')];
+  const told = talk.kind === 'talked' && !(talk.told instanceof Failure) ? talk.told : undefined;
+  return judgeForcedCommand({
+    peer: peer.name,
+    comer,
+    role,
+    files: readKeyFiles(paths, { uid: account.uid, home }),
+    strict: isStrict(effective),
+    expectedIn,
+    peerKeys: told?.publicKeys,
+  });
 }
 
 async function groupsOf(user: string, { run }: Surroundings): Promise<string[]> {
@@ -196,7 +207,7 @@ function checkTree(
   { proc, renames }: Surroundings,
 ): Check[] {
   if (config === undefined || watchlists === undefined || survey === undefined)
-    return ofTree.map((name) => notChecked(name, 'what is replicated stands in the configuration'));
+    return ofTree.map((name) => notChecked(name, noConfiguration));
   const state = spaceOf([config.state])[0]?.path ?? config.state;
   const folders = [...new Set([state, ...survey.places])];
   const mountinfo = textOf(join(proc, 'self', 'mountinfo')) ?? '';
@@ -206,8 +217,8 @@ function checkTree(
     ...judgeWatchlists(watchlists.rules, survey),
     judgeListedFiles(survey, watchlists.literals.length),
     judgeLinks(survey, watchlists.roots),
-    ...judgeXattrs(systems),
-    ...judgeExchange(systems),
+    judgeXattrs(systems),
+    judgeExchange(systems),
     ...judgeSpace(spaceOf(folders), config.limits.minFreeDiskBytes),
     ...judgeInotify({
       limits: readInotifyLimits(proc),

@@ -68,7 +68,7 @@ export function judgeFencing(fencing: Fencing, role: RoleSource | undefined): Ch
   switch (fencing.kind) {
     case 'no-cluster': {
       if (role?.source !== 'pacemaker')
-        return ok(name, 'no Pacemaker cluster on this node: a person decides about a failover');
+        return ok(name, 'no Pacemaker cluster here: failover is not automatic');
       const found = 'expected a Pacemaker cluster (role.source is pacemaker), found none on this node';
       return error(
         name,

@@ -84,33 +84,24 @@ function probe(state: string, renames: Renames): { dev: number; exchange: boolea
   }
 }
 
-export function judgeXattrs(systems: readonly FileSystem[]): Check[] {
+export function judgeXattrs(systems: readonly FileSystem[]): Check {
+  const name = 'xattrs';
   const lacking = systems.filter(({ xattrs }) => !xattrs);
-  if (lacking.length > 0) {
-    return lacking.map(({ path, type }) => {
-      const found = `the file system of ${path} (${type ?? 'unknown'}) has no extended attributes: ACLs and labels of files cannot arrive there`;
-      return error('xattrs', found, 'move it to ext4 or xfs, or remount it with user_xattr');
-    });
-  }
-  return [ok('xattrs', `extended attributes work: ${described(systems)}`)];
+  if (lacking.length === 0) return ok(name, `supported: ${described(systems)}`);
+  const found = `no extended attributes, so that ACLs and labels of files cannot arrive: ${described(lacking)}`;
+  return error(name, found, 'move it to ext4 or xfs, or remount it with user_xattr');
 }
 
-export function judgeExchange(systems: readonly FileSystem[]): Check[] {
+export function judgeExchange(systems: readonly FileSystem[]): Check {
+  const name = 'exchange';
   const lacking = systems.filter(({ exchange }) => exchange !== true);
-  if (lacking.length > 0) {
-    return lacking.map(({ path, type, exchange }) => {
-      const cannot = exchange === false ? 'cannot' : 'is not known to';
-      const found = `the file system of ${path} (${type ?? 'unknown'}) ${cannot} exchange two names in one step: an edit in the very instant of a push could be missed`;
-      return warning(
-        'exchange',
-        found,
-        'use ext4, xfs or btrfs there; until then edit on the active node only',
-      );
-    });
-  }
-  return [ok('exchange', `two names are exchanged in one step: ${described(systems)}`)];
+  if (lacking.length === 0) return ok(name, `supported: ${described(systems)}`);
+  const cannot = lacking.some(({ exchange }) => exchange === false) ? 'cannot' : 'is not known to';
+  const found = `an edit in the very instant of a push could be missed, since a file system ${cannot} exchange two names in one step: ${described(lacking)}`;
+  return warning(name, found, 'use ext4, xfs or btrfs there; until then edit on the active node only');
 }
 
 function described(systems: readonly FileSystem[]): string {
-  return systems.map(({ path, type }) => `${path} (${type ?? 'unknown'})`).join(', ');
+  const byType = Map.groupBy(systems, ({ type }) => type ?? 'unknown');
+  return [...byType].map(([type, all]) => `${type} (${all.map(({ path }) => path).join(', ')})`).join(', ');
 }

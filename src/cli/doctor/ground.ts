@@ -7,7 +7,7 @@ import type { Seat } from '../../core/seat.ts';
 import { openDatabase } from '../../state/database.ts';
 import { SeatStore } from '../../state/seat.ts';
 import { shippedWatchlists } from '../product.ts';
-import { type Check, configurationCheck, error, notChecked, ok } from './check.ts';
+import { type Check, configurationCheck, error, noConfiguration, notChecked, ok } from './check.ts';
 
 /** What all other checks stand on, as far as it is there. */
 export type Ground = {
@@ -67,7 +67,7 @@ export function judgeConfiguration({ file, config, problem }: Ground): Check {
 
 export function judgeSeat({ config, seat, file }: Ground): Check {
   const name = 'seat';
-  if (config === undefined) return notChecked(name, 'where the state is stands in the configuration');
+  if (config === undefined) return notChecked(name, noConfiguration);
   switch (seat.kind) {
     case 'seat':
       return ok(name, `${config.node} is ${seat.seat.role} with epoch ${seat.seat.epoch}`);

@@ -1,6 +1,7 @@
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InotifyLimits } from '../../watch/problem.ts';
+import { count } from '../render.ts';
 import { type Check, error, ok, warning } from './check.ts';
 
 export type InotifyFacts = {
@@ -92,13 +93,12 @@ export function judgeInotify({ limits, instancesInUse: used, directories, daemon
       error(name, `the daemon cannot watch everything: ${daemon.degraded}`, 'systemctl restart bm-confsync'),
     );
   if (checks.length > 0) return checks;
-  const limit = Number.isFinite(watches) ? `${watches}` : 'no known limit of';
-  return [
-    ok(
-      name,
-      `${directories} directories to watch, ${limit} watches allowed; ${used} of ${Number.isFinite(instances) ? instances : 'any number of'} instances in use`,
-    ),
-  ];
+  const allowed = `${shown(watches)} watches allowed, ${used} of ${shown(instances)} instances used`;
+  return [ok(name, `${count(directories, 'directory', 'directories')}; ${allowed}`)];
+}
+
+function shown(limit: number): string {
+  return Number.isFinite(limit) ? String(limit) : 'unknown';
 }
 
 function raising(sysctl: string, wanted: number, inContainer: boolean): string {

@@ -1,5 +1,6 @@
+import type { Peer } from '../../config/load.ts';
 import { Failure } from '../../core/failure.ts';
-import { durationText } from '../render.ts';
+import { count, durationText } from '../render.ts';
 import { type Check, error, listed, notChecked, ok, reachCheck, shellWord, warning } from './check.ts';
 import { judgePackages, type Packages } from './packages.ts';
 import type { PeerFacts, Talk } from './peer.ts';
@@ -23,7 +24,7 @@ export function judgePeer({ peer, talk }: PeerFacts, own: OwnFacts): Check[] {
   const { name } = peer;
   if (talk.kind === 'failed') {
     const silent = ofPeers.map((check) => notChecked(check, `${name} could not be asked`));
-    return [...judgeFailure(name, talk.failure), ...silent];
+    return [...judgeFailure(peer, talk.failure), ...silent];
   }
   return [
     ok(
@@ -42,7 +43,7 @@ function roundTrip(ms: number): string {
 }
 
 /** The host key is compared before our key is shown, so that a refusal of ours says that theirs is right. */
-function judgeFailure(name: string, { code, message, hint }: Failure): Check[] {
+function judgeFailure({ name, host, port }: Peer, { code, message, hint }: Failure): Check[] {
   switch (code) {
     case 'not-paired':
     case 'host-key-changed':
@@ -57,6 +58,13 @@ function judgeFailure(name: string, { code, message, hint }: Failure): Check[] {
       ];
     case 'authentication-refused':
       return [error(reachCheck, message, hint), ok('host-key', `${name} shows the key that is pinned`)];
+    case 'peer-unreachable': {
+      // The link ended at the other end: what it said is in the message.
+      const mend = message.startsWith('cannot reach')
+        ? `ping -c 3 ${host}; on ${name}: ss -tln | grep :${port} || systemctl restart ssh`
+        : hint;
+      return [error(reachCheck, message, mend), notChecked('host-key', `${name} could not be asked`)];
+    }
     default:
       return [error(reachCheck, message, hint), notChecked('host-key', `${name} could not be asked`)];
   }
@@ -113,7 +121,12 @@ export function judgeOwners(peer: string, told: Missing, survey: Survey | undefi
   const groups = told.missingGroups.filter((name) => survey.groups.has(name));
   const { size } = survey.owners;
   if (owners.length + groups.length === 0)
-    return [ok(check, `${size} owners and ${survey.groups.size} groups of our files exist on ${peer}`)];
+    return [
+      ok(
+        check,
+        `${count(size, 'owner')} and ${count(survey.groups.size, 'group')} of our files exist on ${peer}`,
+      ),
+    ];
   const missing = [
     ...owners.map((name) => ({
       what: 'owner',

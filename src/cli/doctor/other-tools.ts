@@ -192,8 +192,7 @@ function overlaps(a: string, b: string): boolean {
 const name = 'other-tools';
 
 export function judgeOtherTools(found: readonly OtherTool[]): Check[] {
-  if (found.length === 0)
-    return [ok(name, 'no lsyncd, csync2, incron, unison and the like on the same paths')];
+  if (found.length === 0) return [ok(name, 'no lsyncd, csync2, incron, unison or rsync job on our paths')];
   return found.map(({ tool, pids, enabled, names, mend }) => {
     const runs =
       pids.length > 0 ? `runs (process ${listed(pids)})` : enabled ? 'is started by the system' : 'is set up';

@@ -1,3 +1,4 @@
+import { count } from '../render.ts';
 import { type Check, error, listed, notChecked, ok } from './check.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -41,13 +42,13 @@ export function judgePackages(
     const found =
       names.length === 0
         ? `no package bm-* on ${node} nor on ${peer}`
-        : `${names.length} packages bm-* are of the same version on ${node} and ${peer}`;
+        : `${count(names.length, 'package')} bm-* of the same versions on ${node} and ${peer}`;
     return ok(check, found);
   }
   const each = differing.map(
     (name) => `${name} ${ours.get(name) ?? 'none'} here, ${theirs.get(name) ?? 'none'} on ${peer}`,
   );
-  const found = `${differing.length} of ${names.length} packages of BlueMind differ: ${listed(each, 3)}`;
+  const found = `${differing.length} of ${count(names.length, 'package')} of BlueMind differ: ${listed(each, 3)}`;
   return error(
     check,
     found,

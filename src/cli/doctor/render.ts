@@ -12,32 +12,56 @@ const colours = {
   warning: 'yellow',
   error: 'red',
 } as const satisfies Record<Result, string>;
-/** What has to be done stands last, where the eye is when the command has ended. */
-const order: readonly Result[] = ['ok', 'not checked', 'warning', 'error'];
-
-/** The report for a person: a line for what is well, then what is not with what mends it, then the verdict. */
+/**
+ * The report for a person: a line for what is well, then what is not with what mends it, then the verdict. What has to
+ * be done stands last, where the eye is when the command has ended.
+ */
 export function render({ ground, checks }: Examined, io: Io): string {
-  const resultWidth = Math.max(...order.map((word) => word.length)) + 2;
-  const nameWidth = Math.max(...checks.map(({ name }) => name.length)) + 2;
-  const lines = order.flatMap((result) =>
-    checks
-      .filter((check) => check.result === result)
-      .flatMap((check) => rowsOf(check, { io, resultWidth, nameWidth })),
-  );
-  return [...lines, '', verdict(ground.config?.node, checks, io), ''].join('\n');
+  const of = (result: Result): Check[] => checks.filter((check) => check.result === result);
+  const width = Math.max(0, ...of('ok').map(({ name }) => name.length));
+  const well = of('ok').flatMap((check) => wellRows(check, width, io));
+  const blocks = [
+    notCheckedRows(of('not checked'), io),
+    ...[...of('warning'), ...of('error')].map((check) => block(check, io)),
+  ];
+  const parts = [well, ...blocks, [verdict(ground.config?.node, checks, io)]];
+  return parts
+    .filter((rows) => rows.length > 0)
+    .map((rows) => `${rows.join('\n')}\n`)
+    .join('\n');
 }
 
-type Widths = { readonly io: Io; readonly resultWidth: number; readonly nameWidth: number };
+function wellRows({ name, found }: Check, width: number, io: Io): string[] {
+  const indent = ' '.repeat(width + 6);
+  const [first = '', ...rest] = wrapped(printable(found), columns - indent.length);
+  return [
+    `${paint(io, colours.ok, 'ok')}  ${name.padEnd(width)}  ${first}`,
+    ...rest.map((line) => indent + line),
+  ];
+}
 
-function rowsOf({ name, result, found, mend }: Check, { io, resultWidth, nameWidth }: Widths): string[] {
-  const indent = resultWidth + nameWidth;
-  const text = found.split('\n').flatMap((line) => wrapped(printable(line), columns - indent));
-  const head = `${paint(io, colours[result], result.padEnd(resultWidth))}${name.padEnd(nameWidth)}`;
-  const rows = text.map((line, at) => `${at === 0 ? head : ' '.repeat(indent)}${line}`);
+/** What is left out for one reason is said once. */
+function notCheckedRows(checks: readonly Check[], io: Io): string[] {
+  const byReason = Map.groupBy(checks, ({ found }) => found);
+  return [...byReason].flatMap(([found, all]) => {
+    const names = all.map(({ name }) => name).join(', ');
+    return [
+      ...wrapped(`not checked: ${names}`, columns).map((line) => paint(io, colours['not checked'], line)),
+      ...wrapped(printable(found), columns - inner.length).map((line) => inner + line),
+    ];
+  });
+}
+
+const inner = '    ';
+
+function block({ name, result, found, mend }: Check, io: Io): string[] {
+  const text = found.split('\n').flatMap((line) => wrapped(printable(line), columns - inner.length));
+  const rows = [
+    `${paint(io, colours[result], result)}: ${paint(io, 'bold', name)}`,
+    ...text.map((line) => inner + line),
+  ];
   // A command is never broken into lines, so that it can be copied.
-  return mend === null
-    ? rows
-    : [...rows, `${' '.repeat(resultWidth)}${paint(io, 'bold', 'mend:')} ${printable(mend)}`];
+  return mend === null ? rows : [...rows, `${inner}${paint(io, 'cyan', 'mend:')} ${printable(mend)}`];
 }
 
 /** Lines of at most `width` columns, broken at spaces where there are any. */

@@ -17,7 +17,9 @@ export function spaceOf(folders: readonly string[]): Space[] {
     const { dev } = statSync(path);
     if (seen.has(dev)) return [];
     seen.add(dev);
-    const { bavail, bsize, files, ffree } = statfsSync(path);
+    const { blocks, bavail, bsize, files, ffree } = statfsSync(path);
+    // Those in memory without a limit count nothing.
+    if (blocks === 0) return [];
     return [{ path, freeBytes: bavail * bsize, inodes: files > 0 ? { free: ffree, of: files } : undefined }];
   });
 }

@@ -145,7 +145,7 @@ export function judgeLinks({ links }: Survey, roots: readonly ReplicaPath[]): Ch
   });
   const [first] = leaving;
   if (first === undefined)
-    return ok('links', `none of ${links.length} symbolic links leads to files that only this node may have`);
+    return ok('links', `none of ${links.length} leads to files that only this node may have`);
   const found = `links are replicated, what they lead to is not: ${listed(leaving.map(({ path, to }) => `${path} -> ${to}`))}`;
   const mend = `add ${first.to} to a watchlist of both nodes, or make sure that both have it`;
   return warning('links', found, mend);

@@ -1,6 +1,7 @@
 import { parsePattern } from '../../config/match.ts';
-import type { Rule, Watchlists } from '../../config/watchlist.ts';
+import type { Rule } from '../../config/watchlist.ts';
 import { isBelow } from '../../core/path.ts';
+import { count } from '../render.ts';
 import { type Check, error, listed, ok, warning } from './check.ts';
 import type { Survey } from './tree.ts';
 
@@ -34,7 +35,12 @@ export function judgeWatchlists(rules: readonly Rule[], survey: Survey): Check[]
   ];
   if (problems.length > 0) return problems;
   const about = lists.filter(([one]) => including.has(one)).map(([one, paths]) => `${one} ${paths}`);
-  return [ok(name, `${survey.paths} paths in ${survey.directories} directories (${about.join(', ')})`)];
+  return [
+    ok(
+      name,
+      `${count(survey.paths, 'path')} in ${count(survey.directories, 'directory', 'directories')} (${about.join(', ')})`,
+    ),
+  ];
 }
 
 function place({ file, line }: Rule): string {
@@ -61,9 +67,4 @@ export function overlapping(rules: readonly Rule[]): { outer: Rule; inner: Rule 
     });
     return outer === undefined ? [] : [{ outer: outer.rule, inner: inner.rule }];
   });
-}
-
-/** How many paths the watchlists name one by one. */
-export function literalsIn({ literals }: Watchlists): number {
-  return literals.length;
 }
