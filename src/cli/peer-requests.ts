@@ -1,7 +1,6 @@
 import { askDaemon } from '../control/client.ts';
 import { Failure } from '../core/failure.ts';
 import type { PeerRequest } from '../wire/message.ts';
-import { answerDoctor } from './doctor/answer.ts';
 import { type Node, tellDaemon } from './node.ts';
 import { demoteNode } from './promotion.ts';
 
@@ -15,7 +14,8 @@ export async function servePeerRequest(node: Node, from: string, request: PeerRe
     case 'enable':
       return enableHere(node);
     case 'doctor':
-      return answerDoctor(node.config, from, request);
+      // Seldom asked for, and nothing that other requests would have to load.
+      return (await import('./doctor/answer.ts')).answerDoctor(node.config, from, request);
     case 'resolve': {
       const { ids, take } = request;
       const asked = await askDaemon({

@@ -188,6 +188,17 @@ describe('the command', () => {
     assert.ok(!ran.stdout.includes('\u001b'));
   });
 
+  it('looks as README.md shows it', async () => {
+    using _cluster = cluster(rig, cib(stonith('false')));
+    const { stdout } = await run([]);
+    const readme = readFileSync(join(import.meta.dirname, '..', '..', 'README.md'), 'utf8');
+    const shown = /^```\n(ok {2}configuration.*?)^```$/ms.exec(readme)?.[1] ?? '';
+    const names = (text: string): string[] => [...text.matchAll(/^ok {2}\S+ +/gm)].map(([start]) => start);
+    assert.deepEqual(names(shown), names(stdout));
+    const below = (text: string): string => text.slice(text.indexOf('\nerror: '));
+    assert.equal(below(shown), below(stdout));
+  });
+
   it('tells programs the same', async () => {
     const ran = await run(['--json']);
     const { ok, checks } = told(ran);

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../../config/load.ts';
 import { type Check, error, octal, ok, shellWord, warning } from './check.ts';
@@ -30,12 +30,22 @@ export function guardedBy(file: string, config: Config | undefined): Guarded[] {
 }
 
 function look(what: Guarded['what'], path: string): Guarded {
-  const stats = statSync(path, { throwIfNoEntry: false });
+  const stats = statsOf(path);
   return {
     what,
     path,
     found: stats === undefined ? undefined : { mode: stats.mode & 0o7777, uid: stats.uid },
   };
+}
+
+/** Undefined also where this user may not look, which the configuration's check tells of. */
+function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (problem) {
+    if ((problem as NodeJS.ErrnoException).code === undefined) throw problem;
+    return undefined;
+  }
 }
 
 /** What others may not have, and what it is brought to. What only lets others read no secret is a warning. */

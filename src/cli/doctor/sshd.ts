@@ -1,4 +1,5 @@
-import { type Check, error, notChecked, ok } from './check.ts';
+import { networkInterfaces } from 'node:os';
+import { type Check, error, notChecked, ok, warning } from './check.ts';
 import { complaintOf, type Surroundings } from './surroundings.ts';
 
 /** What sshd would do with a peer that comes: its effective settings, by their names in lower case. */
@@ -13,10 +14,19 @@ export type Comer = { readonly user: string; readonly host: string; readonly add
 /** Asks sshd itself, with the Match blocks that would hold for this peer. */
 export async function effectiveSettings({ run }: Surroundings, comer: Comer): Promise<Effective> {
   const { user, host, address } = comer;
-  const end = await run('sshd', ['-T', '-C', `user=${user},host=${host},addr=${address}`]);
+  // Where Match asks for our own end, sshd wants to be told, and refuses to answer if it is not.
+  const connection = `user=${user},host=${host},addr=${address},laddr=${ownAddress()},lport=22`;
+  const end = await run('sshd', ['-T', '-C', connection]);
   if (end.kind === 'missing') return { kind: 'missing' };
   if (end.kind !== 'ended' || end.code !== 0) return { kind: 'failed', complaint: complaintOf(end) };
   return { kind: 'settings', settings: parseSettings(end.stdout) };
+}
+
+/** An address of this machine that others may use. */
+function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const found = all.find(({ internal, family }) => !internal && family === 'IPv4');
+  return found?.address ?? '127.0.0.1';
 }
 
 /** Lines of `name value`; a name may come again, with another value. */
@@ -44,6 +54,9 @@ export function judgeSshd(effective: Effective, comer: Comer, groups: readonly s
   }
   if (effective.kind === 'failed') {
     const found = `sshd -T tells no settings: ${effective.complaint}`;
+    // Where systemd starts sshd for each connection, nothing made it since the machine started.
+    if (effective.complaint.includes('privilege separation directory'))
+      return [warning(name, found, 'mkdir -p -m 0755 /run/sshd && bm-confsync doctor')];
     return [error(name, found, 'sshd -t   # as root; it names the line')];
   }
   const problems = [
