@@ -36,8 +36,8 @@ export const failureShape = z.strictObject({
   hint: z.string().max(65_536),
 });
 
-/** Of the names that `doctor` asks for in one request, and of the packages that it is told. */
-export const maxDoctorRows = 2000;
+/** Of the names that `doctor` asks for in one request, and of the packages that it is told: all fit in a frame. */
+export const maxDoctorRows = 500;
 const names = z.array(z.string().max(256)).max(maxDoctorRows);
 
 /** What one node may ask of another in a session of purpose `request`. */

@@ -16,6 +16,8 @@ import { overlapping } from '../../src/cli/doctor/watchlists.ts';
 import { Failure } from '../../src/core/failure.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { kernelRenames } from '../../src/files/place.ts';
+import { encodeFrame } from '../../src/wire/frame.ts';
+import { doctorAnswer, parseFromActive } from '../../src/wire/message.ts';
 
 /** What each check makes of what it was told; test/main/doctor.test.ts breaks the things themselves. */
 
@@ -269,7 +271,7 @@ describe('modes', () => {
   ];
   for (const [guarded, expected] of cases)
     it(`${guarded.what} ${guarded.found?.mode.toString(8) ?? 'missing'}: ${expected.join()}`, () =>
-      assert.deepEqual(results(judgeModes([guarded], 0)), expected));
+      assert.deepEqual(results(judgeModes([guarded], 0, 'init')), expected));
 });
 
 describe('what a peer tells', () => {
@@ -340,6 +342,39 @@ describe('what a peer tells', () => {
       checks.filter(({ result }) => result === 'warning').map(({ name }) => name),
       ['version'],
     );
+  });
+});
+
+describe('the request to a peer', () => {
+  const request = (owners: readonly string[]) =>
+    parseFromActive({ t: 'request', id: 1, request: { do: 'doctor', owners, groups: [] } }).ok;
+  it('is bounded', () => {
+    assert.ok(request(Array(500).fill('a'.repeat(256))));
+    assert.ok(!request(Array(501).fill('a')));
+    assert.ok(!request(['a'.repeat(257)]));
+  });
+
+  const answer = {
+    version: '1',
+    now: 1,
+    missingOwners: [],
+    missingGroups: [],
+    packages: null,
+    publicKeys: [],
+  };
+  it('is answered within the same bounds, and a newer node may tell more', () => {
+    assert.ok(doctorAnswer.safeParse(answer).success);
+    assert.ok(doctorAnswer.safeParse({ ...answer, weather: 'fine' }).success);
+    assert.ok(!doctorAnswer.safeParse({ ...answer, missingOwners: Array(501).fill('a') }).success);
+    assert.ok(!doctorAnswer.safeParse({ ...answer, packages: [['a']] }).success);
+  });
+
+  it('fits in a frame with its answer, whatever the names', () => {
+    const names = Array<string>(500).fill('\u0001'.repeat(256));
+    const packages = names.map((name) => [name, name]);
+    const value = { ...answer, missingOwners: names, missingGroups: names, packages };
+    assert.ok(doctorAnswer.safeParse(value).success);
+    encodeFrame({ t: 'answer', id: 1, outcome: { kind: 'value', value } });
   });
 });
 

@@ -244,7 +244,7 @@ export const brokenPeer: readonly Broken[] = [
     what: 'a peer that refuses our key',
     live: true,
     breaks: (rig) => rig.rewritten(join(rig.keysOf('passive'), 'authorized_keys'), () => ''),
-    finding: ['reach', 'error', /mail2 .* refused our key/, /authorized_keys/],
+    finding: ['reach', 'error', /mail2 .* refused our key/, /^on mail2: bm-confsync doctor/],
     leaves: ['forced-command', ...ofPeer],
   },
   {

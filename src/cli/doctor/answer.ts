@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { publicKeyOf } from '../../active/link.ts';
 import type { Config } from '../../config/load.ts';
 import { groupId, ownerId } from '../../files/owners.ts';
-import { type DoctorAnswer, type DoctorRequest, maxDoctorRows } from '../../wire/message.ts';
+import type { DoctorAnswer, DoctorRequest } from '../../wire/message.ts';
 import { productVersion } from '../product.ts';
 import { blueMindPackages } from './packages.ts';
 import { type Surroundings, thisMachine } from './surroundings.ts';
@@ -21,7 +21,7 @@ export async function answerDoctor(
     now,
     missingOwners: owners.filter((name) => ownerId(name) === undefined),
     missingGroups: groups.filter((name) => groupId(name) === undefined),
-    packages: packages === undefined ? null : [...packages].slice(0, maxDoctorRows),
+    packages: packages === undefined ? null : [...packages],
     publicKeys: config.peers
       .filter(({ name }) => name === from)
       .flatMap(({ identityFile }) => publicKeyIn(identityFile)),

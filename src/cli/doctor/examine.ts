@@ -11,7 +11,7 @@ import { judgeForcedCommand, readKeyFiles } from './authorized-keys.ts';
 import { type Check, error, noConfiguration, notChecked, ok, reachCheck, warning } from './check.ts';
 import { fencingOf, judgeFencing } from './fencing.ts';
 import { fileSystemsOf, judgeExchange, judgeXattrs } from './file-systems.ts';
-import { type Ground, judgeConfiguration, judgeSeat, readGround } from './ground.ts';
+import { type Ground, initCommand, judgeConfiguration, judgeSeat, readGround } from './ground.ts';
 import { instancesInUse, judgeInotify } from './inotify.ts';
 import { judgePeer } from './judge-peer.ts';
 import { guardedBy, judgeModes } from './modes.ts';
@@ -40,7 +40,7 @@ export async function examine(
   const [daemon, peers] = await Promise.all([seeDaemon(ground), seePeers(ground, survey, see)]);
   const checks = [
     judgeConfiguration(ground),
-    ...judgeModes(guardedBy(file, config), process.geteuid?.() ?? 0),
+    ...judgeModes(guardedBy(file, config), process.geteuid?.() ?? 0, initCommand(ground)),
     judgeSeat(ground),
     judgeDaemon(daemon),
     ...(await checkPeers(ground, peers, survey, surroundings)),

@@ -7,7 +7,15 @@ import type { Seat } from '../../core/seat.ts';
 import { openDatabase } from '../../state/database.ts';
 import { SeatStore } from '../../state/seat.ts';
 import { shippedWatchlists } from '../product.ts';
-import { type Check, configurationCheck, error, noConfiguration, notChecked, ok } from './check.ts';
+import {
+  type Check,
+  configurationCheck,
+  error,
+  noConfiguration,
+  notChecked,
+  ok,
+  shellWord,
+} from './check.ts';
 
 /** What all other checks stand on, as far as it is there. */
 export type Ground = {
@@ -65,6 +73,12 @@ export function judgeConfiguration({ file, config, problem }: Ground): Check {
   return ok(configurationCheck, `${file} is valid: ${about}`);
 }
 
+/** What makes whatever of this node is missing, and keeps the rest. */
+export function initCommand({ config, seat, file }: Pick<Ground, 'config' | 'seat' | 'file'>): string {
+  const role = seat.kind === 'seat' ? seat.seat.role : 'active|passive';
+  return `bm-confsync init --node ${config?.node ?? 'NAME'} --role ${role} --config ${shellWord(file)}`;
+}
+
 export function judgeSeat({ config, seat, file }: Ground): Check {
   const name = 'seat';
   if (config === undefined) return notChecked(name, noConfiguration);
@@ -72,11 +86,10 @@ export function judgeSeat({ config, seat, file }: Ground): Check {
     case 'seat':
       return ok(name, `${config.node} is ${seat.seat.role} with epoch ${seat.seat.epoch}`);
     case 'none': {
-      const again = `bm-confsync init --node ${config.node} --role active|passive --config ${file}`;
       return error(
         name,
         `expected a seat in ${config.state}, found none: this node was never initialised`,
-        again,
+        initCommand({ config, seat, file }),
       );
     }
     case 'unknown': {

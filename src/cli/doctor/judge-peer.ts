@@ -1,5 +1,6 @@
 import type { Peer } from '../../config/load.ts';
 import { Failure } from '../../core/failure.ts';
+import { maxDoctorRows } from '../../wire/message.ts';
 import { count, durationText } from '../render.ts';
 import { type Check, error, listed, notChecked, ok, reachCheck, shellWord, warning } from './check.ts';
 import { judgePackages, type Packages } from './packages.ts';
@@ -57,7 +58,14 @@ function judgeFailure({ name, host, port }: Peer, { code, message, hint }: Failu
         notChecked('host-key', `${name} is not asked without our private key`),
       ];
     case 'authentication-refused':
-      return [error(reachCheck, message, hint), ok('host-key', `${name} shows the key that is pinned`)];
+      return [
+        error(
+          reachCheck,
+          message,
+          `on ${name}: bm-confsync doctor   # or here: bm-confsync pair root@${host}`,
+        ),
+        ok('host-key', `${name} shows the key that is pinned`),
+      ];
     case 'peer-unreachable': {
       // The link ended at the other end: what it said is in the message.
       const mend = message.startsWith('cannot reach')
@@ -119,12 +127,13 @@ export function judgeOwners(peer: string, told: Missing, survey: Survey | undefi
   if (survey === undefined) return [notChecked(check, 'the watchlists cannot be read')];
   const owners = told.missingOwners.filter((name) => survey.owners.has(name));
   const groups = told.missingGroups.filter((name) => survey.groups.has(name));
-  const { size } = survey.owners;
+  const asked = (names: ReadonlyMap<string, unknown>, one: string): string =>
+    names.size > maxDoctorRows ? `${maxDoctorRows} of ${count(names.size, one)}` : count(names.size, one);
   if (owners.length + groups.length === 0)
     return [
       ok(
         check,
-        `${count(size, 'owner')} and ${count(survey.groups.size, 'group')} of our files exist on ${peer}`,
+        `${asked(survey.owners, 'owner')} and ${asked(survey.groups, 'group')} of our files exist on ${peer}`,
       ),
     ];
   const missing = [

@@ -57,20 +57,19 @@ const rules = {
   'runtime folder': { never: 0o077, better: 0o077, mode: '0700' },
 } as const satisfies Record<Guarded['what'], object>;
 
-/** `uid`: whose all of it has to be, which is root's in earnest. */
-export function judgeModes(guarded: readonly Guarded[], uid: number): Check[] {
-  const checks = guarded.flatMap((one) => judgeOne(one, uid));
+/** `uid`: whose all of it has to be, which is root's in earnest. `init`: the command that makes what is missing. */
+export function judgeModes(guarded: readonly Guarded[], uid: number, init: string): Check[] {
+  const checks = guarded.flatMap((one) => judgeOne(one, uid, init));
   if (checks.length > 0) return checks;
   return [ok('modes', `${guarded.length} files and folders are closed to everybody but their owner`)];
 }
 
-function judgeOne({ what, path, found }: Guarded, uid: number): Check[] {
+function judgeOne({ what, path, found }: Guarded, uid: number, init: string): Check[] {
   const name = 'modes';
   const file = shellWord(path);
   if (found === undefined) {
     if (what !== 'private key') return [];
-    const mend =
-      'bm-confsync init --node NAME --role active|passive   # makes what is missing, keeps the rest';
+    const mend = `${init} && bm-confsync pair root@PEER`;
     return [error(name, `expected our private key in ${path}, found none`, mend)];
   }
   const { never, better, mode } = rules[what];

@@ -1,3 +1,4 @@
+import { maxDoctorRows } from '../../wire/message.ts';
 import { count } from '../render.ts';
 import { type Check, error, listed, notChecked, ok } from './check.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -8,7 +9,7 @@ export type Packages = ReadonlyMap<string, string>;
 /** What dpkg-query fills in: a row a package. */
 const debianRow = ['db:Status-Status', 'Package', 'Version'].map((field) => `\${${field}}`).join(' ');
 
-/** The installed packages of BlueMind, ourselves left out; undefined where no package manager is known. */
+/** The installed packages of BlueMind, ourselves left out, at most as many as a peer tells; undefined where no package manager is known. */
 export async function blueMindPackages({ run }: Surroundings): Promise<Packages | undefined> {
   const debian = await run('dpkg-query', ['-W', '-f', `${debianRow}\\n`, 'bm-*']);
   const redHat = await run('rpm', ['-qa', '--qf', 'installed %{NAME} %{VERSION}-%{RELEASE}\\n', 'bm-*']);
@@ -16,11 +17,10 @@ export async function blueMindPackages({ run }: Surroundings): Promise<Packages 
   // Both say by their exit code that there is no such package, too.
   const lines = [debian, redHat].flatMap((end) => (end.kind === 'ended' ? end.stdout.split('\n') : []));
   const rows = lines.map((line) => line.trim().split(' ')).filter(([status]) => status === 'installed');
-  return new Map(
-    rows.flatMap(([, name, version]) =>
-      name === undefined || version === undefined || name.startsWith('bm-confsync') ? [] : [[name, version]],
-    ),
+  const named = rows.flatMap(([, name, version]): [string, string][] =>
+    name === undefined || version === undefined || name.startsWith('bm-confsync') ? [] : [[name, version]],
   );
+  return new Map(named.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, maxDoctorRows));
 }
 
 const check = 'bm-packages';

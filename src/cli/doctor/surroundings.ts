@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { kernelRenames, type Renames } from '../../files/place.ts';
 
 /** How a program of the system ended. `late`: it was killed. */
@@ -55,10 +55,12 @@ function runProgram(program: string, words: readonly string[], env: NodeJS.Proce
   });
 }
 
-/** A file of the system as text; undefined where there is none that can be read. At most 4 MiB of it. */
+/** A file of the system as text; undefined where there is none that can be read, or it is longer than 4 MiB. */
 export function textOf(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8').slice(0, maxOutputBytes);
+    // A pipe would never end.
+    const stats = statSync(file);
+    return stats.isFile() && stats.size <= maxOutputBytes ? readFileSync(file, 'utf8') : undefined;
   } catch (problem) {
     // Which files there are differs from system to system, and processes end at any moment.
     if ((problem as NodeJS.ErrnoException).code === undefined) throw problem;
