@@ -253,13 +253,11 @@ export function getXattr(target: Target, name: string): Buffer | undefined {
   throw error;
 }
 
-/** Whether the file system of a directory has attributes of users at all. Nothing is written. Throws a system error. */
+/** Whether the file system of a directory has attributes of users, as far as it says. Nothing is written. */
 export function takesXattrs(directory: string): boolean {
   if (libc().lgetxattr(withoutNul(directory), 'user.bm-confsync', valueBuffer, maxXattrBytes) >= 0)
     return true;
-  const error = systemError('getxattr', directory);
-  if (error.code !== 'ENODATA' && error.code !== 'ENOTSUP') throw error;
-  return error.code === 'ENODATA';
+  return systemError('getxattr', directory).code !== 'ENOTSUP';
 }
 
 /** Sets or replaces one attribute. Throws a system error. */

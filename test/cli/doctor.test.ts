@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { doctor } from '../../src/cli/commands/doctor.ts';
 import { admits, parseAuthorizedKeys } from '../../src/cli/doctor/authorized-keys.ts';
 import { type Check, error, exitOf, listed, ok, shellWord, warning } from '../../src/cli/doctor/check.ts';
 import { fencingIn, judgeFencing } from '../../src/cli/doctor/fencing.ts';
@@ -35,6 +36,17 @@ describe('how doctor ends', () => {
   ];
   for (const [what, checks, exit] of cases)
     it(`with ${what}: ${exit}`, () => assert.equal(exitOf(checks), exit));
+});
+
+it('doctor is for root', async (t) => {
+  const { geteuid } = process;
+  t.after(() => Object.assign(process, { geteuid }));
+  Object.assign(process, { geteuid: () => 1000 });
+  const io = { out: () => undefined, err: () => undefined, colour: false, interactive: false };
+  await assert.rejects(doctor({ config: '/nowhere.yml', json: false }, io), {
+    code: 'not-root',
+    exit: 'usage',
+  });
 });
 
 describe('the words of doctor', () => {

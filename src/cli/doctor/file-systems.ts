@@ -27,7 +27,9 @@ export function fileSystemsOf(
   return folders.map((path) => {
     const type = typeAt(mounts, path);
     const exchange =
-      probed !== undefined && probed.dev === statSync(path).dev ? probed.exchange : exchangesByType(type);
+      probed !== undefined && probed.dev === statSync(path, { throwIfNoEntry: false })?.dev
+        ? probed.exchange
+        : exchangesByType(type);
     return { path, type, xattrs: takesXattrs(path), exchange };
   });
 }
@@ -67,20 +69,18 @@ function exchangesByType(type: string | undefined): boolean | undefined {
 
 /** Exchanges two files of our own. Undefined where not even they can be written, which other checks tell of. */
 function probe(state: string, renames: Renames): { dev: number; exchange: boolean } | undefined {
-  let folder: string;
+  let folder: string | undefined;
   try {
     folder = mkdtempSync(join(state, '.doctor-'));
-  } catch (problem) {
-    if ((problem as NodeJS.ErrnoException).code === undefined) throw problem;
-    return undefined;
-  }
-  try {
     const [a, b] = [join(folder, 'a'), join(folder, 'b')];
     writeFileSync(a, '');
     writeFileSync(b, '');
     return { dev: statSync(folder).dev, exchange: renames.exchange(a, b).ok };
+  } catch (problem) {
+    if ((problem as NodeJS.ErrnoException).code === undefined) throw problem;
+    return undefined;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
