@@ -7,7 +7,7 @@ import { type Surroundings, textOf } from './surroundings.ts';
 /** A program that replicates files as well. */
 type Tool = {
   readonly name: string;
-  /** Names of its processes. */
+  /** Names of its processes, each also with more after a dash: unison-text, mutagen-agent. */
   readonly runs: readonly string[];
   /** Files that it is configured by, and folders of them. */
   readonly configured: readonly string[];
@@ -42,7 +42,7 @@ const tools: readonly Tool[] = [
   },
   {
     name: 'unison',
-    runs: ['unison', 'unison-fsmonitor'],
+    runs: ['unison'],
     configured: ['/root/.unison'],
     comment: hash,
     mend: 'kill PID, and take it out of cron',
@@ -56,7 +56,7 @@ const tools: readonly Tool[] = [
   },
   {
     name: 'mutagen',
-    runs: ['mutagen', 'mutagen-agent'],
+    runs: ['mutagen'],
     configured: [],
     comment: hash,
     mend: 'mutagen sync terminate NAME',
@@ -82,7 +82,7 @@ export type OtherTool = {
 export function otherTools(surroundings: Surroundings, roots: readonly string[]): OtherTool[] {
   const running = runningTools(surroundings.proc);
   const found = tools.flatMap((tool): OtherTool[] => {
-    const own = running.filter(({ comm }) => tool.runs.includes(comm));
+    const own = running.filter(({ comm }) => isRunBy(tool, comm));
     const pids = own.map(({ pid }) => pid);
     const enabled = isEnabled(surroundings.system, tool);
     if (pids.length === 0 && !enabled) return [];
@@ -105,11 +105,14 @@ export function otherTools(surroundings: Surroundings, roots: readonly string[])
 
 type Running = { readonly pid: string; readonly comm: string; readonly words: readonly string[] };
 
+function isRunBy({ runs }: Tool, comm: string): boolean {
+  return runs.some((one) => comm === one || comm.startsWith(`${one}-`));
+}
+
 function runningTools(proc: string): Running[] {
-  const wanted = new Set(tools.flatMap(({ runs }) => runs));
   return processes(proc).flatMap((pid) => {
     const comm = textOf(join(proc, pid, 'comm'))?.trim() ?? '';
-    if (!wanted.has(comm)) return [];
+    if (!tools.some((tool) => isRunBy(tool, comm))) return [];
     const words =
       textOf(join(proc, pid, 'cmdline'))
         ?.split('\0')
