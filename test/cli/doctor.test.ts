@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
 import { doctor } from '../../src/cli/commands/doctor.ts';
 import { admits, parseAuthorizedKeys } from '../../src/cli/doctor/authorized-keys.ts';
 import { type Check, error, exitOf, listed, ok, shellWord, warning } from '../../src/cli/doctor/check.ts';
@@ -8,10 +10,12 @@ import { fileSystemsOf, judgeExchange, parseMounts, typeAt } from '../../src/cli
 import { judgeInotify } from '../../src/cli/doctor/inotify.ts';
 import { judgeClock, judgeOwners, judgePeer } from '../../src/cli/doctor/judge-peer.ts';
 import { judgeModes } from '../../src/cli/doctor/modes.ts';
+import { otherTools } from '../../src/cli/doctor/other-tools.ts';
 import { judgePackages } from '../../src/cli/doctor/packages.ts';
 import { asJson, render, wrapped } from '../../src/cli/doctor/render.ts';
 import { judgeSpace } from '../../src/cli/doctor/space.ts';
 import { globs, judgeSshd, keyFiles, parseSettings } from '../../src/cli/doctor/sshd.ts';
+import { thisMachine } from '../../src/cli/doctor/surroundings.ts';
 import { leavesFor, type Survey } from '../../src/cli/doctor/tree.ts';
 import { overlapping } from '../../src/cli/doctor/watchlists.ts';
 import { Failure } from '../../src/core/failure.ts';
@@ -19,6 +23,7 @@ import type { ReplicaPath } from '../../src/core/path.ts';
 import { kernelRenames } from '../../src/files/place.ts';
 import { encodeFrame } from '../../src/wire/frame.ts';
 import { doctorAnswer, parseFromActive } from '../../src/wire/message.ts';
+import { temporaryFolder, write } from '../world/tree.ts';
 
 /** What each check makes of what it was told; test/main/doctor.test.ts breaks the things themselves. */
 
@@ -355,6 +360,55 @@ describe('what a peer tells', () => {
       ['version'],
     );
   });
+});
+
+describe('other tools', () => {
+  const folder = temporaryFolder('tools');
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  let count = 0;
+  /** Processes by their names and words, and files of the system. */
+  const told = (
+    processes: Readonly<Record<string, string>>,
+    files: Readonly<Record<string, string>> = {},
+  ) => {
+    count += 1;
+    const [proc, system] = ['proc', 'system'].map((one) => join(folder, String(count), one));
+    if (proc === undefined || system === undefined) throw new Error('two folders were made');
+    Object.entries(processes).forEach(([comm, words], at) => {
+      write(proc, { [`${at + 1}/comm`]: `${comm}\n`, [`${at + 1}/cmdline`]: words.replaceAll(' ', '\0') });
+    });
+    write(proc, { version: '' });
+    write(system, files);
+    const found = otherTools({ ...thisMachine(), proc, system }, ['/etc', '/var/lib/bm-ca/cacert.pem']);
+    return found.map(({ tool, names }) => `${tool} ${names?.path ?? 'nothing of ours'}`);
+  };
+  const cases: [string, ReturnType<typeof told>, string[]][] = [
+    ['none', told({ bash: 'bash /etc/x', rsync: 'rsync /etc a:' }), []],
+    ['a command line', told({ 'unison-text': 'unison /etc ssh://b//etc' }), ['unison /etc']],
+    ['a configuration beside ours', told({ lsyncd: 'lsyncd /etc/my.lua' }), ['lsyncd nothing of ours']],
+    ['a folder above ours', told({ lsyncd: 'lsyncd -rsync /var/ host::x' }), ['lsyncd /var/']],
+    ['a folder beside ours', told({ lsyncd: 'lsyncd -rsync /var/www host::x' }), ['lsyncd nothing of ours']],
+    [
+      'what is commented out',
+      told({ csync2: 'csync2 -ii' }, { 'etc/csync2.cfg': '# include /etc/nginx;\ninclude /home;\n' }),
+      ['csync2 nothing of ours'],
+    ],
+    ['include', told({ csync2: 'x' }, { 'etc/csync2.cfg': 'include /etc/nginx;\n' }), ['csync2 /etc/nginx']],
+    ['not enabled', told({}, { 'etc/csync2.cfg': 'include /etc/nginx;\n' }), []],
+    [
+      'enabled',
+      told({}, { 'etc/systemd/system/sockets.target.wants/csync2@1.socket': '' }),
+      ['csync2 nothing of ours'],
+    ],
+    [
+      'rsync in cron',
+      told({}, { 'etc/cron.d/x': '1 * * * * root rsync -a b:/etc/bm/ /x' }),
+      ['rsync /etc/bm/'],
+    ],
+    ['rsync of something else', told({}, { 'etc/cron.d/x': '1 * * * * root rsync -a /home b:' }), []],
+  ];
+  for (const [what, found, expected] of cases)
+    it(`${what}: ${expected.join() || 'nothing'}`, () => assert.deepEqual(found, expected));
 });
 
 describe('the request to a peer', () => {

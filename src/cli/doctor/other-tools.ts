@@ -88,7 +88,7 @@ export function otherTools(surroundings: Surroundings, roots: readonly string[])
     if (pids.length === 0 && !enabled) return [];
     const words = own.map(({ pid, words: [, ...rest] }) => ({
       file: `the command line of ${pid}`,
-      text: rest.join('\n'),
+      text: rest.filter((word) => !namesConfiguration(word)).join('\n'),
     }));
     const files = tool.configured.flatMap((one) => textsBelow(surroundings.system + one));
     const given = own.flatMap(({ words }) => words.flatMap(asConfiguration));
@@ -121,9 +121,13 @@ function runningTools(proc: string): Running[] {
   });
 }
 
-/** A file that a command line names is its configuration, if it is short. */
+/** What a program is given by such a name is read by it, not replicated. */
+function namesConfiguration(word: string): boolean {
+  return word.startsWith('/') && /\.(?:lua|conf|cfg|prf|toml|yml)$/.test(word);
+}
+
 function asConfiguration(word: string): Text[] {
-  if (!word.startsWith('/') || !/\.(?:lua|conf|cfg|prf|toml|yml)$/.test(word)) return [];
+  if (!namesConfiguration(word)) return [];
   const text = textOf(word);
   return text === undefined ? [] : [{ file: word, text }];
 }
