@@ -190,3 +190,9 @@ export function generateKeyPair(comment: string): { privateKey: string; publicKe
   const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment });
   return { privateKey: pair.private, publicKey: pair.public };
 }
+
+/** The public key of a private one as `TYPE BASE64`; undefined for what is no key, or is locked with a passphrase. */
+export function publicKeyOf(privateKey: Buffer): string | undefined {
+  const parsed = ssh2.utils.parseKey(privateKey);
+  return parsed instanceof Error ? undefined : `${parsed.type} ${parsed.getPublicSSH().toString('base64')}`;
+}

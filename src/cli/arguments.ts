@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import type { Ended } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
 import { declareConflicts } from './declare/conflicts.ts';
+import { declareDoctor } from './declare/doctor.ts';
 import { declareNode } from './declare/node.ts';
 import { declareOther } from './declare/other.ts';
 import { declareSeat } from './declare/seat.ts';
@@ -42,6 +43,7 @@ export async function run(argv: readonly string[], io: Io = processIo()): Promis
   declareTree(program, io, ends);
   declareVersions(program, io, ends);
   declareConflicts(program, io, ends);
+  declareDoctor(program, io, ends);
   declareOther(program, io, ends);
   try {
     await program.parseAsync([...argv], { from: 'user' });

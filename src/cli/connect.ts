@@ -61,7 +61,7 @@ export function openInspection(node: Node, peer: PeerConfig): Promise<Conversati
  * after `timeoutMs`, default none. Throws a Failure when it cannot.
  */
 export async function openConversation(
-  node: Node,
+  node: Pick<Node, 'config' | 'seat'> & { readonly watchlists: { readonly digest: string } },
   peer: PeerConfig,
   purpose: 'inspect' | 'request',
   timeoutMs?: number,

@@ -13,6 +13,9 @@ export async function servePeerRequest(node: Node, from: string, request: PeerRe
       return disableHere(node, { ...request, by: `${request.by} on ${from}` });
     case 'enable':
       return enableHere(node);
+    case 'doctor':
+      // Seldom asked for, and nothing that other requests would have to load.
+      return (await import('./doctor/answer.ts')).answerDoctor(node.config, from, request);
     case 'resolve': {
       const { ids, take } = request;
       const asked = await askDaemon({

@@ -253,6 +253,13 @@ export function getXattr(target: Target, name: string): Buffer | undefined {
   throw error;
 }
 
+/** Whether the file system of a directory has attributes of users, as far as it says. Nothing is written. */
+export function takesXattrs(directory: string): boolean {
+  if (libc().lgetxattr(withoutNul(directory), 'user.bm-confsync', valueBuffer, maxXattrBytes) >= 0)
+    return true;
+  return systemError('getxattr', directory).code !== 'ENOTSUP';
+}
+
 /** Sets or replaces one attribute. Throws a system error. */
 export function setXattr(target: Target, name: string, value: Uint8Array): void {
   const { fsetxattr, lsetxattr } = libc();

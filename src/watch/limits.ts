@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import type { InotifyLimits } from './problem.ts';
 
-/** Reads the limits of inotify. A value that cannot be read counts as no limit. */
-export function readInotifyLimits(): InotifyLimits {
+/** Reads the limits of inotify below `/proc`. A value that cannot be read counts as no limit. */
+export function readInotifyLimits(proc = '/proc'): InotifyLimits {
   return {
-    watches: readNumber('/proc/sys/fs/inotify/max_user_watches', Number.POSITIVE_INFINITY),
-    instances: readNumber('/proc/sys/fs/inotify/max_user_instances', Number.POSITIVE_INFINITY),
-    namespaceWatches: readNumber('/proc/sys/user/max_inotify_watches', Number.POSITIVE_INFINITY),
-    namespaceInstances: readNumber('/proc/sys/user/max_inotify_instances', Number.POSITIVE_INFINITY),
+    watches: readNumber(`${proc}/sys/fs/inotify/max_user_watches`, Number.POSITIVE_INFINITY),
+    instances: readNumber(`${proc}/sys/fs/inotify/max_user_instances`, Number.POSITIVE_INFINITY),
+    namespaceWatches: readNumber(`${proc}/sys/user/max_inotify_watches`, Number.POSITIVE_INFINITY),
+    namespaceInstances: readNumber(`${proc}/sys/user/max_inotify_instances`, Number.POSITIVE_INFINITY),
   };
 }
 

@@ -36,6 +36,10 @@ export const failureShape = z.strictObject({
   hint: z.string().max(65_536),
 });
 
+/** Of the names that `doctor` asks for in one request, and of the packages that it is told: all fit in a frame. */
+export const maxDoctorRows = 500;
+const names = z.array(z.string().max(256)).max(maxDoctorRows);
+
 /** What one node may ask of another in a session of purpose `request`. */
 const peerRequest = z.discriminatedUnion('do', [
   /** The asking node is about to be active with this epoch: finish what is under way and step down. */
@@ -53,7 +57,25 @@ const peerRequest = z.discriminatedUnion('do', [
     ids: z.array(z.string().max(64)).max(10_000),
     take: z.enum(['active', 'passive']),
   }),
+  /** What `doctor` compares: changes nothing. Which of these owners and groups does the other node not have? */
+  z.strictObject({ do: z.literal('doctor'), owners: names, groups: names }),
 ]);
+
+/** The answer to `doctor`. What a newer node tells besides is passed over. */
+export const doctorAnswer = z.object({
+  version: z.string().max(64),
+  /** The clock of the one that answers, milliseconds since 1970. */
+  now: z.int().nonnegative(),
+  missingOwners: names,
+  missingGroups: names,
+  /** Name and version of each BlueMind package; null where no package manager is known. */
+  packages: z
+    .array(z.tuple([z.string().max(256), z.string().max(256)]))
+    .max(maxDoctorRows)
+    .nullable(),
+  /** The public keys with which it comes to the one that asks, `TYPE BASE64`. */
+  publicKeys: z.array(z.string().max(4096)).max(32),
+});
 
 const version = z.strictObject({
   id: z.string().max(64),
@@ -189,6 +211,8 @@ export type FromPassive = z.infer<typeof fromPassive>;
 export type PushMessage = Extract<FromActive, { t: 'push' }>;
 export type AckResult = Extract<FromPassive, { t: 'ack' }>['result'];
 export type PeerRequest = z.infer<typeof peerRequest>;
+export type DoctorRequest = Extract<PeerRequest, { do: 'doctor' }>;
+export type DoctorAnswer = z.infer<typeof doctorAnswer>;
 export type Standing = Omit<Extract<FromActive, { t: 'standing' }>, 't'>;
 export type RemoteVersion = z.infer<typeof version>;
 export type Welcome = Extract<FromPassive, { t: 'welcome' }>;

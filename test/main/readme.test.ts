@@ -166,7 +166,7 @@ describe('the command lines in README.md', () => {
       const onPassive = words.includes('mail2') || command === 'ready';
       const ran = await pair.run(onPassive ? 'passive' : 'active', given);
       const maySay = words.some((word) =>
-        ['/etc/hostname', '--dry-run', '--diff', 'ready', 'enable'].includes(word),
+        ['/etc/hostname', '--dry-run', '--diff', 'ready', 'enable', 'doctor'].includes(word),
       );
       const expected = words.includes('--nagios') ? [0, 2] : maySay ? [0, 1] : [0];
       assert.ok(expected.includes(ran.code), `exit ${ran.code}: ${ran.stdout}${ran.stderr}`);

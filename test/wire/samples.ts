@@ -77,6 +77,7 @@ const requests = [
   { do: 'enable' },
   { do: 'resolve', ids: [], take: 'active' },
   { do: 'resolve', ids: ['0123456789', 'abcdef0123'], take: 'passive' },
+  { do: 'doctor', owners: ['root', '1234'], groups: [] },
 ];
 
 export const fromActive: Header[] = [
