@@ -66,4 +66,20 @@ export function declareTree(program: Command, io: Io, ends: Ends): void {
     .action((path: ReplicaPath, options: Common) =>
       ends(import('../commands/explain.ts').then(({ explain }) => explain({ ...options, path }, io))),
     );
+  declare(program, {
+    name: 'fingerprint',
+    summary: 'A short text for each scope, the same on both nodes exactly when they hold the same.',
+    examples: ['fingerprint', 'fingerprint postfix', 'fingerprint --json'],
+    exits: [],
+  })
+    .argument('[SCOPE]', 'all, bm, nginx, postfix, certs, or one that a watchlist defines; default: each')
+    .option('--full', 'read every file again', false)
+    .option('--json', 'machine-readable', false)
+    .action((scope: string | undefined, options: Common & { full: boolean }) =>
+      ends(
+        import('../commands/fingerprint.ts').then(({ fingerprint }) =>
+          fingerprint({ ...options, scope }, io),
+        ),
+      ),
+    );
 }
