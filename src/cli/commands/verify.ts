@@ -12,6 +12,7 @@ export type VerifyCommand = {
   readonly config: string;
   readonly full: boolean;
   readonly diff: boolean;
+  readonly mask: boolean;
   readonly json: boolean;
   readonly nagios: boolean;
 };
