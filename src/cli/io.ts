@@ -6,6 +6,8 @@ export type Io = {
   readonly colour: boolean;
   /** Whether somebody sits there and can be asked or shown progress. */
   readonly interactive: boolean;
+  /** How wide the terminal is; undefined where standard output is none. */
+  readonly columns?: number;
 };
 
 /** The process's own terminal. `NO_COLOR` and `TERM=dumb` turn colour off. */
@@ -17,6 +19,7 @@ export function processIo(): Io {
     // Node opens a stream when it is first asked for, which takes longer than to write a line.
     err: (text) => void process.stderr.write(text),
     colour: stdout.isTTY === true && !plain,
+    ...(stdout.isTTY === true ? { columns: stdout.columns } : {}),
     get interactive() {
       return stdout.isTTY === true && process.stdin.isTTY === true;
     },

@@ -49,12 +49,17 @@ export function declareNode(program: Command, io: Io, ends: Ends): void {
   declare(program, {
     name: 'status',
     summary: 'Seat, switch, peers, queue, lag, conflicts and halts.',
-    examples: ['status', 'status --json'],
+    examples: ['status', 'status --watch', 'status --json'],
     exits: ['1  conflicts, or a peer is not connected', '5  halted'],
   })
-    .option('--json', 'machine-readable', false)
-    .action((options: Common) =>
-      ends(import('../commands/status.ts').then(({ status }) => status(options, io))),
+    .option('--watch', 'live, until q or Ctrl-C', false)
+    .option('--json', 'machine-readable; with --watch one object a second', false)
+    .action(({ watch, ...options }: Common & { watch: boolean }) =>
+      ends(
+        watch
+          ? import('../commands/watch.ts').then(({ watchStatus }) => watchStatus(options, io))
+          : import('../commands/status.ts').then(({ status }) => status(options, io)),
+      ),
     );
   declare(program, {
     name: 'resume',
