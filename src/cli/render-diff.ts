@@ -42,7 +42,10 @@ export function renderDiff(
 function escapeLine(line: string): string {
   // Tabs are part of many configuration files and harmless; a backslash stays what it is in a diff.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
-  return line.replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, printable);
+  return line.replace(
+    /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    printable,
+  );
 }
 
 function colourLine(io: Io, line: string): string {

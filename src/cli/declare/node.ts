@@ -43,9 +43,13 @@ export function declareNode(program: Command, io: Io, ends: Ends): void {
     summary: 'The forced command of sshd on the passive node: the protocol on standard input and output.',
     examples: ['receive   # in authorized_keys: restrict,command="bm-confsync receive" ssh-ed25519 AAAA…'],
     exits: [],
-  }).action((options: { config: string }) =>
-    ends(import('../commands/receive.ts').then(({ receive }) => receive(options))),
-  );
+  })
+    .addOption(
+      new Option('--log-format <FORMAT>', 'one event a line').choices(['text', 'json']).default('text'),
+    )
+    .action((options: { config: string; logFormat: 'text' | 'json' }) =>
+      ends(import('../commands/receive.ts').then(({ receive }) => receive(options))),
+    );
   declare(program, {
     name: 'status',
     summary: 'Seat, switch, peers, queue, lag, conflicts and halts.',
