@@ -25,6 +25,7 @@ const testPrograms = [
   ['openssl', 'openssl'],
   ['python3', 'python3-minimal'],
   ['ip', 'iproute2'],
+  ['tmux', 'tmux'],
   // Peers of the benchmark, whose harness is tested.
   ['csync2', 'csync2'],
   ['unison', 'unison'],

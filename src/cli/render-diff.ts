@@ -39,13 +39,13 @@ export function renderDiff(
   return lines.map((line) => colourLine(io, escapeLine(line))).join('\n');
 }
 
-function escapeLine(line: string): string {
-  // Tabs are part of many configuration files and harmless; a backslash stays what it is in a diff.
+const unsafe =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
-  return line.replace(
-    /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    printable,
-  );
+  /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** Tabs are part of many configuration files and harmless; a backslash stays what it is in a diff. */
+function escapeLine(line: string): string {
+  return line.replace(unsafe, printable);
 }
 
 function colourLine(io: Io, line: string): string {
