@@ -210,6 +210,7 @@ describe('a pair that is looked at', () => {
     const ran = await pair.run('passive', ['fingerprint', 'nginx']);
     assert.equal(ran.code, 0, ran.stderr);
     assert.match(ran.stdout, /^mail2, passive\n {2}nginx {2}([0-9A-Z]{4}-){3}[0-9A-Z]{4} {2}2 paths\n$/);
+    assertScreen('fingerprint', ran.stdout.replace(/([0-9A-Z]{4}-){3}[0-9A-Z]{4}/, '7K2M-X0QD-93TA-HB5W'));
     const unknown = await pair.run('passive', ['fingerprint', 'ngnix']);
     assert.equal(unknown.code, 2);
     assert.match(
@@ -228,6 +229,7 @@ describe('a pair that is looked at', () => {
       places,
       places.toSorted((a, b) => a - b),
     );
+    assertScreen('status', ran.stdout);
   });
 
   it('--watch into a pipe prints plain blocks, as JSON one object a line', async () => {
