@@ -56,14 +56,14 @@ function syncLines(found: Status, { paint }: StatusView): string[] {
   const unsent: Unsent[] = [
     ...found.peers.flatMap(({ troubles, hookFailures }) => [
       ...troubles.map(({ path, reason, detail }) => ({
-        what: 'not sent',
+        what: 'not sent:',
         path,
         detail: `${reason}, ${detail}`,
       })),
-      ...hookFailures.map(({ path, detail }) => ({ what: 'hook failed', path, detail })),
+      ...hookFailures.map(({ path, detail }) => ({ what: 'hook failed after', path, detail })),
     ]),
     ...found.troubles.map(({ path, reason, detail }) => ({
-      what: 'skipped',
+      what: 'skipped:',
       path,
       detail: `${reason}, ${detail}`,
     })),
@@ -83,8 +83,7 @@ function syncLines(found: Status, { paint }: StatusView): string[] {
   const shown = unsent
     .slice(0, most.unsent)
     .map(
-      ({ what, path, detail }) =>
-        `  ${paint('yellow', what)}: ${oneLine(path, 200)}: ${oneLine(detail, 300)}`,
+      ({ what, path, detail }) => `  ${paint('yellow', what)} ${oneLine(path, 200)}: ${oneLine(detail, 300)}`,
     );
   return [`not in sync: ${text}`, ...shown, ...moreLine(unsent.length - shown.length, 'status --json')];
 }
