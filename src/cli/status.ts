@@ -50,18 +50,22 @@ export function conflictsOf(node: Node): Pick<Status, 'conflicts' | 'oldestConfl
   };
 }
 
+/** A socket or a name that no node can have is nothing that a passive lacks. */
+const neverReplicated: ReadonlySet<Reason> = new Set(['unsupported-type', 'bad-path']);
+
 /** Whether the other node, or this one when it is passive, could take over. */
 export function failoverOf(node: Node, found: Omit<Status, 'failover'>): Failover {
   if (found.role === 'passive') {
     const connected = found.following?.connected ?? false;
     return failoverFromPassive(readiness(readinessFacts(node, { daemonRunning: found.daemon, connected })));
   }
+  const skipped = found.troubles.filter(({ reason }) => !neverReplicated.has(reason)).length;
   return failoverFromActive({
     daemon: found.daemon,
     haEnabled: found.ha.state === 'enabled',
     halted: found.halt !== null,
     conflicts: found.conflicts,
-    peers: found.peers.map((peer) => ({ ...peer, held: peer.troubles.length + found.troubles.length })),
+    peers: found.peers.map((peer) => ({ ...peer, held: peer.troubles.length + skipped })),
   });
 }
 
