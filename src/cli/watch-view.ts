@@ -38,7 +38,9 @@ export function watchLines(watched: Watched, view: WatchView): string[] {
 function silence({ told, silentSince }: Watched, { now, paint }: WatchView): string[] {
   if (silentSince === undefined) return [];
   const since = `daemon not answering since ${timeText(silentSince).slice(11)} (${durationText(Math.max(0, now - silentSince))})`;
-  return [`${paint('red', since)}${told === undefined ? '' : '; what follows was true then'}`];
+  return [
+    `${paint('red', since)}${told === undefined ? '; systemctl start bm-confsync' : '; what follows was true then'}`,
+  ];
 }
 
 /** How much goes over and how long it takes. Nothing on a passive, which sends nothing. */

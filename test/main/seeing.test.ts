@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../world/eventually.ts';
@@ -48,6 +48,7 @@ function assertScreen(name: string, screen: string): void {
 /** A terminal of its own, in a tmux server of its own. */
 class Terminal implements Disposable {
   readonly #socket: string;
+  #open = true;
 
   constructor(socket: string) {
     this.#socket = socket;
@@ -98,8 +99,13 @@ class Terminal implements Disposable {
     return this.screen();
   }
 
+  close(): void {
+    if (this.#open) this.#tmux('kill-server');
+    this.#open = false;
+  }
+
   [Symbol.dispose](): void {
-    this.#tmux('kill-server');
+    this.close();
   }
 }
 
@@ -173,6 +179,15 @@ describe('a pair that is looked at', () => {
     }
     terminal.type('stty -a | tr " " "\\n" | grep -x -e icanon -e echo -e isig | xargs echo modes', 'Enter');
     await terminal.shows(/^modes isig icanon echo$/m);
+
+    // A terminal that is closed takes the program with it, which has nothing to complain about.
+    const complaints = join(pair.folder, 'complaints');
+    terminal.type(`clear; ${watchWords()} 2>'${complaints}'`, 'Enter');
+    await terminal.shows(/^safe to fail over/m);
+    const left = terminal.running();
+    terminal.close();
+    await eventually('it ends with its terminal', () => !existsSync(`/proc/${left}`));
+    assert.equal(readFileSync(complaints, 'utf8'), '');
   });
 
   let agreed: Prints = {};
