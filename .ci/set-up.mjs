@@ -37,6 +37,7 @@ const testPrograms = [
   ['lintian', 'lintian'],
   ['pgrep', 'procps'],
   ...packagePrograms,
+  ['tmux', 'tmux'],
   // Peers of the benchmark, whose harness is tested.
   ['csync2', 'csync2'],
   ['unison', 'unison'],

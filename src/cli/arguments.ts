@@ -26,7 +26,14 @@ export async function run(argv: readonly string[], io: Io = processIo()): Promis
       writeOut: io.out,
       writeErr: io.err,
       // What was typed is repeated in the message, whatever it was.
-      outputError: (text, write) => write(`${text.trimEnd().split('\n').map(printable).join('\n')}\n`),
+      outputError: (text, write) =>
+        write(
+          `${text
+            .trimEnd()
+            .split(/\n(?=\(Did you mean )/)
+            .map(printable)
+            .join('\n')}\n`,
+        ),
     })
     .exitOverride()
     .addHelpText(

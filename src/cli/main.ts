@@ -2,9 +2,9 @@
 import { exitCodeOf } from './exit-code.ts';
 import { runQuickly } from './quick.ts';
 
-// A reader that went away (`| head`) is no error of ours.
+// A reader that went away (`| head`), or a terminal that was closed, is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE' && !(error.code === 'EIO' && process.stdout.isTTY)) throw error;
 });
 
 // What monitors call often does without the parser of all command lines, whose words it would have to load.

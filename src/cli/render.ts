@@ -2,12 +2,45 @@ import type { Entry } from '../core/entry.ts';
 import { printable } from '../core/path.ts';
 import type { Io } from './io.ts';
 
-type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
+export type Colour = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim';
 const codes: Record<Colour, number> = { red: 31, green: 32, yellow: 33, cyan: 36, bold: 1, dim: 2 };
 
 /** Text in colour where the terminal wants it. Colour is never the only sign. */
 export function paint(io: Io, colour: Colour, text: string): string {
   return io.colour ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text;
+}
+
+/** Foreign text that is safe to show, cut at `longest` UTF-16 units. */
+export function oneLine(text: string, longest = 300): string {
+  return printable(text.length > longest ? `${text.slice(0, longest)}…` : text);
+}
+
+/**
+ * What of a line fits a terminal that is `columns` wide; what was cut shows as `…`. Colours take no room and end with
+ * the line. Wide letters of East Asia take two columns, marks that combine none.
+ */
+export function fit(line: string, columns: number): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: our own colours are what this looks for
+  const parts = [...line.matchAll(/(\u001b\[[0-9;]*m)|\P{M}\p{M}*|\p{M}+/gsu)].map(([text, colour]) => ({
+    text,
+    isColour: colour !== undefined,
+    width: colour === undefined ? widthOf(text) : 0,
+  }));
+  if (parts.reduce((sum, { width }) => sum + width, 0) <= columns) return line;
+  let width = 1;
+  let kept = '';
+  for (const part of parts) {
+    width += part.width;
+    if (width > columns) break;
+    kept += part.text;
+  }
+  return `${kept}…${parts.some(({ isColour }) => isColour) ? '\u001b[0m' : ''}`;
+}
+
+function widthOf(part: string): number {
+  const wide =
+    /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f000}-\u{3ffff}]/u;
+  return wide.test(part) ? 2 : 1;
 }
 
 /** One line about an entry, for a person. */

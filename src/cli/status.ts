@@ -1,6 +1,9 @@
+import { type Failover, failoverFromActive, failoverFromPassive } from '../core/failover.ts';
 import type { Reason } from '../core/failure.ts';
+import { readiness } from '../core/readiness.ts';
 import type { Role } from '../core/seat.ts';
 import type { Node } from './node.ts';
+import { readinessFacts } from './readiness.ts';
 
 /** What a node says of itself, with or without its daemon. */
 export function aboutNode(
@@ -29,6 +32,41 @@ function following(node: Node, connected: boolean): Status['following'] {
     heardAt: standing?.at ?? null,
     pending: standing?.value.pending ?? null,
   };
+}
+
+/** Conflicts that a status names. */
+const namedConflicts = 3;
+
+/** The conflicts that wait, the oldest first. */
+export function conflictsOf(node: Node): Pick<Status, 'conflicts' | 'oldestConflicts'> {
+  const conflicts = node.conflicts.count();
+  if (conflicts === 0) return { conflicts, oldestConflicts: [] };
+  const oldest = node.conflicts.list().sort((a, b) => a.detectedAt - b.detectedAt);
+  return {
+    conflicts,
+    oldestConflicts: oldest
+      .slice(0, namedConflicts)
+      .map(({ id, path, kind, detectedAt }) => ({ id, path, kind, detectedAt })),
+  };
+}
+
+/** A socket or a name that no node can have is nothing that a passive lacks. */
+const neverReplicated: ReadonlySet<Reason> = new Set(['unsupported-type', 'bad-path']);
+
+/** Whether the other node, or this one when it is passive, could take over. */
+export function failoverOf(node: Node, found: Omit<Status, 'failover'>): Failover {
+  if (found.role === 'passive') {
+    const connected = found.following?.connected ?? false;
+    return failoverFromPassive(readiness(readinessFacts(node, { daemonRunning: found.daemon, connected })));
+  }
+  const skipped = found.troubles.filter(({ reason }) => !neverReplicated.has(reason)).length;
+  return failoverFromActive({
+    daemon: found.daemon,
+    haEnabled: found.ha.state === 'enabled',
+    halted: found.halt !== null,
+    conflicts: found.conflicts,
+    peers: found.peers.map((peer) => ({ ...peer, held: peer.troubles.length + skipped })),
+  });
 }
 
 type Trouble = { readonly path: string; readonly reason: Reason; readonly detail: string };
@@ -69,7 +107,16 @@ export type Status = {
     readonly hookFailures: readonly { readonly path: string; readonly detail: string }[];
   }[];
   readonly conflicts: number;
+  readonly oldestConflicts: readonly {
+    readonly id: string;
+    readonly path: string;
+    readonly kind: string;
+    readonly detectedAt: number;
+  }[];
   readonly halt: string | null;
+  readonly haltedAt: number | null;
+  /** Whether a failover now would lose nothing, and what speaks against it. */
+  readonly failover: Failover;
   /** Two nodes are active with one epoch. */
   readonly split: boolean;
   readonly watching: {

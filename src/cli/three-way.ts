@@ -31,7 +31,11 @@ type Content =
  * Puts together what is known of a conflict. The contents are looked for by their digests, on this node and on
  * the peer, at the path and among the versions. Diffs begin at what was agreed where that is still to be had.
  */
-export async function pictureOf(node: Node, conflict: Conflict, io: Io): Promise<Picture> {
+export async function pictureOf(
+  node: Node,
+  conflict: Conflict,
+  { io, mask }: { readonly io: Io; readonly mask: boolean },
+): Promise<Picture> {
   const sides = sidesOf(node, conflict);
   const [agreed, active, passive] = sides;
   const contents = await contentsOf(node, conflict, sides);
@@ -44,7 +48,7 @@ export async function pictureOf(node: Node, conflict: Conflict, io: Io): Promise
       ]
     : [[active, passive]];
   const diffs = pairs.flatMap(([from, to]) => {
-    const text = diffBetween(conflict.path, [from, contentOf(from)], [to, contentOf(to)], io);
+    const text = diffBetween(conflict.path, [from, contentOf(from)], [to, contentOf(to)], { io, mask });
     return text === undefined ? [] : [{ from: from.name, to: to.name, text }];
   });
   const missing = sides.flatMap((side) => {
@@ -103,7 +107,7 @@ function diffBetween(
   path: string,
   [from, fromContent]: readonly [Side, Content],
   [to, toContent]: readonly [Side, Content],
-  io: Io,
+  { io, mask }: { readonly io: Io; readonly mask: boolean },
 ): string | undefined {
   if (from.entry?.kind !== 'file' && to.entry?.kind !== 'file') return undefined;
   if (fromContent.kind === 'missing' || toContent.kind === 'missing') return undefined;
@@ -115,5 +119,6 @@ function diffBetween(
     toName: to.name,
     from: fromContent.bytes,
     to: toContent.bytes,
+    mask,
   });
 }

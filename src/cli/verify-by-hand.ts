@@ -22,7 +22,13 @@ import type { Verified } from './render-verify.ts';
 /** `result`: undefined where the peer was not compared yet. */
 export type Compared = { readonly name: string; readonly result: PeerDrift | undefined };
 
-export type ByHandOptions = { readonly config: string; readonly full: boolean; readonly diff: boolean };
+export type ByHandOptions = {
+  readonly config: string;
+  readonly full: boolean;
+  readonly diff: boolean;
+  /** Whether secrets in diffs are masked. */
+  readonly mask: boolean;
+};
 
 /** Compares the peers that have no result yet, and fetches what `--diff` shows. Throws Failures. */
 export async function verifyByHand(
@@ -49,7 +55,7 @@ type Wanted = ByHandOptions & {
   readonly known: PeerDrift | undefined;
 };
 
-async function verifyOne(node: Node, { full, diff, io, peer, known }: Wanted): Promise<Verified> {
+async function verifyOne(node: Node, { full, diff, mask, io, peer, known }: Wanted): Promise<Verified> {
   const { name } = peer;
   if (known !== undefined && (!diff || known.drift.length === 0)) return { name, result: known, diffs: [] };
   const { session, close } = await openInspection(node, peer);
@@ -57,7 +63,11 @@ async function verifyOne(node: Node, { full, diff, io, peer, known }: Wanted): P
     const settle = (): Promise<void> => flushDaemon(node);
     const result = known ?? (await verifyPeer({ session, tree: openTree(node), full, settle }));
     if (result === undefined) throw lost(name);
-    return { name, result, diffs: diff ? await diffsOf(node, session, name, result, io) : [] };
+    return {
+      name,
+      result,
+      diffs: diff ? await diffsOf(node, session, { peer: name, result, mask, io }) : [],
+    };
   } finally {
     close();
   }
@@ -107,9 +117,7 @@ function lost(peer: string): Failure {
 async function diffsOf(
   node: Node,
   session: Session,
-  peer: string,
-  result: PeerDrift,
-  io: Io,
+  { peer, result, mask, io }: { peer: string; result: PeerDrift; mask: boolean; io: Io },
 ): Promise<string[]> {
   const diffs: string[] = [];
   for (const { path, kind, active, passive } of result.drift) {
@@ -123,7 +131,7 @@ async function diffsOf(
     const from = passive.kind === 'file' ? await fetchContent(session, path, maxDiffBytes) : Buffer.alloc(0);
     const to = active.kind === 'file' ? readOwn(node, path) : Buffer.alloc(0);
     if (from === undefined || to === undefined) continue;
-    diffs.push(renderDiff(io, { path, fromName: peer, toName: node.config.node, from, to }));
+    diffs.push(renderDiff(io, { path, fromName: peer, toName: node.config.node, from, to, mask }));
   }
   return diffs;
 }

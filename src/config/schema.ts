@@ -162,6 +162,7 @@ export const watchlistSchema = mapping({
   conflict: policy.optional(),
   policies: list('policies', mapping({ match: pattern, conflict: policy })).default([]),
   groups: list('groups', mapping({ name, files: list('paths', pattern) })).default([]),
+  scopes: list('scopes', mapping({ name, match: list('patterns', pattern) })).default([]),
   validate: list(
     'validators',
     mapping({ match: pattern, run: command, timeout: duration.prefault('30s') }),

@@ -16,6 +16,7 @@ import {
 import { matches, type Pattern, parsePattern } from './match.ts';
 import { type CompiledRule, createRules, type Decision, type Rule, type Rules } from './rules.ts';
 import { watchlistSchema } from './schema.ts';
+import { makeScopes, type Scope } from './scopes.ts';
 
 export type { Decision, Rule } from './rules.ts';
 
@@ -65,6 +66,8 @@ export interface Watchlists extends Rules {
   readonly groups: readonly Group[];
   readonly validators: readonly Command[];
   readonly applies: readonly Command[];
+  /** Parts of which a fingerprint can be taken; the first is everything. */
+  readonly scopes: readonly Scope[];
   /** The group that a file belongs to, if any. */
   groupOf(path: ReplicaPath): Group | undefined;
   /** What the watchlists say about conflicts of this path: its first policy that matches, else that of its watchlist. */
@@ -115,6 +118,7 @@ export function loadWatchlists(
   const validators = readers.flatMap((reader) => commandsOf(reader, 'validate'));
   const applies = readers.flatMap((reader) => commandsOf(reader, 'apply'));
   const policies = readers.flatMap(policiesOf);
+  const scopes = readers.flatMap(scopesOf);
   checkNames(readers);
   if (problems.length === 0 && !compiled.some(({ rule }) => rule.effect === 'include')) {
     const file = wanted.join(', ');
@@ -137,6 +141,7 @@ export function loadWatchlists(
     groups,
     validators,
     applies,
+    scopes: makeScopes(scopes),
     groupOf: groupFinder(groups),
     policyOf: (path) =>
       policies.find(({ pattern }) => matches(pattern, path))?.conflict ?? policyOfList(rules.decide(path)),
@@ -188,6 +193,13 @@ function policiesOf(reader: Reader): { pattern: Pattern; conflict: ConflictPolic
     const pattern = checkedPattern(reader, match, ['policies', index, 'match']);
     return pattern === undefined ? [] : [{ pattern, conflict }];
   });
+}
+
+function scopesOf(reader: Reader): { name: string; patterns: Pattern[] }[] {
+  return reader.document.value.scopes.map(({ name, match }, index) => ({
+    name,
+    patterns: match.flatMap((text, at) => checkedPattern(reader, text, ['scopes', index, 'match', at]) ?? []),
+  }));
 }
 
 function commandsOf(reader: Reader, key: 'validate' | 'apply'): Command[] {

@@ -88,10 +88,13 @@ export function ancestorsOf(path: ReplicaPath): ReplicaPath[] {
   return found;
 }
 
-/** Text that is safe on a terminal: control characters, DEL and bidirectional overrides become escapes. */
-export function printable(text: string): string {
+const unsafe =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\\]/g, (character) => {
+  /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\\]/g;
+
+/** Text that is safe on a terminal: control characters, DEL and whatever changes the direction of text become escapes. */
+export function printable(text: string): string {
+  return text.replace(unsafe, (character) => {
     if (character === '\\') return '\\\\';
     const code = character.charCodeAt(0);
     return code < 0x100

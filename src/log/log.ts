@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs';
 import { createLogger, format, type Logger, transports } from 'winston';
 import type { Event, Log } from '../core/event.ts';
 import { printable } from '../core/path.ts';
+import { discreet } from './discreet.ts';
 import { Repeats } from './repeats.ts';
 import { type LogLevel, sentenceOf } from './sentences.ts';
 
@@ -28,23 +29,28 @@ type Line = { readonly level: LogLevel; readonly message: string };
 /**
  * Opens a log of one line an event: `TIME LEVEL KIND: SENTENCE`, or the event itself as JSON with `time`,
  * `level` and `message`. Control characters are escaped, whatever a peer or a file name holds. The same failure
- * again and again is shown at most once a minute, with how often it happened (`times` in JSON).
+ * again and again is shown at most once a minute, with how often it happened (`times` in JSON), and what commands said about
+ * a file is left out.
  */
 export function openLog(options: LogOptions): Log {
   const now = options.now ?? Date.now;
   const journal = options.journal ?? isJournal(process.env['JOURNAL_STREAM']);
   const logger = openLogger(options);
   const repeats = new Repeats();
-  return function log(event: Event): void {
+  return function log(whole: Event): void {
     const at = now();
-    const showing = repeats.judge(event, at);
+    const showing = repeats.judge(whole, at);
     if (showing.kind === 'hide') return;
+    const { times, others } = showing;
+    const event = discreet(whole);
     const { level, text } = sentenceOf(event);
-    const message = showing.times > 1 ? `${text} (${showing.times} times since the last such line)` : text;
+    const counted = times > 1 ? `${text} (${times} times since the last such line)` : text;
+    const message = others > 0 ? `${counted} (${others} like it, of other paths, were left out)` : counted;
+    const counts = { ...(times > 1 ? { times } : {}), ...(others > 0 ? { others } : {}) };
     const time = new Date(at).toISOString();
     const line =
       options.format === 'json'
-        ? asJson({ time, level, ...event, message, ...(showing.times > 1 ? { times: showing.times } : {}) })
+        ? asJson({ time, level, ...event, message, ...counts })
         : `${journal ? '' : `${time} `}${level} ${event.kind}: ${printable(message)}`;
     const entry: Line = { level, message: journal ? `<${priorities[level]}>${line}` : line };
     logger.log(entry);
@@ -74,7 +80,7 @@ function isJournal(variable: string | undefined): boolean {
 /** One line: what JSON leaves as it is but a terminal would obey becomes an escape. */
 function asJson(value: object): string {
   return JSON.stringify(value).replace(
-    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

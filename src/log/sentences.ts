@@ -77,6 +77,9 @@ const sentences = {
     ),
 } satisfies Sentences;
 
+/** The stable names of all events. */
+export const eventNames: readonly string[] = Object.keys(sentences);
+
 /** The level and the sentence of an event. Not escaped yet. */
 export function sentenceOf(event: Event): Sentence {
   // The table pairs each kind with its own event; the compiler cannot follow that through an index.

@@ -234,7 +234,7 @@ const mistakes: readonly (readonly [string, string, string])[] = [
   [
     'an unknown key',
     'name: a\nincludes: [/a]',
-    ':2: includes: expected one of the keys name, include, exclude, conflict, policies, groups, validate, apply, found the unknown key',
+    ':2: includes: expected one of the keys name, include, exclude, conflict, policies, groups, scopes, validate, apply, found the unknown key',
   ],
   ['include as a text', 'name: a\ninclude: /a', ':2: include: expected a list of patterns, found "/a"'],
   [

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
+import { pauseMs } from '../../src/core/backoff.ts';
 import type { Event, Log } from '../../src/core/event.ts';
 import { type LogOptions, openLog } from '../../src/log/log.ts';
+import { eventNames } from '../../src/log/sentences.ts';
 
 type Rig = { log: Log; lines(): string[]; clock: { now: number } };
 
@@ -137,4 +141,77 @@ test('a stream that breaks stops nobody', async () => {
   log(placed);
   await closed;
   log(placed);
+});
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+
+test('a peer that is down for a day makes few lines an hour, whatever the sentence says in numbers', () => {
+  const { log, lines, clock } = rig();
+  let attempt = 0;
+  for (clock.now = 0; clock.now < 24 * hourMs; attempt += 1) {
+    log({ kind: 'connecting', peer: 'mail2' });
+    log({ ...lost, detail: `connect ETIMEDOUT from port ${40_000 + attempt}`, retryMs: 500 });
+    clock.now += pauseMs({ firstMs: 500, maxMs: 30_000 }, attempt, 0.5);
+  }
+  const hourly = Map.groupBy(
+    lines().filter((line) => line.includes('disconnected')),
+    (line) => line.slice(0, 13),
+  );
+  assert.equal(hourly.size, 24);
+  for (const [hour, shown] of hourly) assert.ok(shown.length <= 12, `${shown.length} lines in ${hour}`);
+});
+
+test('a path that fails again and again for a day makes few lines an hour', () => {
+  const { log, lines, clock } = rig();
+  for (clock.now = 0; clock.now < 24 * hourMs; clock.now += 1000) log(failed);
+  assert.ok(lines().length <= 12 + 23 * 6, `${lines().length} lines`);
+  assert.match(lines().at(-1) ?? '', /\(600 times since the last such line\)$/);
+});
+
+test('ten thousand paths that fail alike make a hundred lines, and a line that counts the others', () => {
+  const { log, lines, clock } = rig();
+  for (let n = 0; n < 10_000; n += 1) log({ ...failed, path: `/etc/${n}` });
+  assert.equal(lines().length, 100);
+  clock.now = minuteMs;
+  log({ ...failed, path: '/etc/one-more' });
+  assert.match(lines()[100] ?? '', /\(9900 like it, of other paths, were left out\)$/);
+});
+
+test('a hook that fails after each of many files is told once, then counted', () => {
+  const { log, lines, clock } = rig();
+  for (let n = 0; n < 500; n += 1) {
+    clock.now = n * 100;
+    log({
+      kind: 'hook-failed',
+      peer: 'mail2',
+      path: `/etc/${n}`,
+      detail: `postmap ended with exit code 1: ${n}`,
+    });
+  }
+  assert.equal(lines().length, 1);
+});
+
+for (const format of ['text', 'json'] as const) {
+  test(`${format}: what a validator or a hook said about a file is left out, how it ended is not`, () => {
+    const { log, lines } = rig({ format });
+    const detail = 'nginx -t ended with exit code 1: line 3: password hunter2; more: hunter2';
+    log({ kind: 'path-failed', path: '/etc/a', reason: 'validator-failed', detail: `expected: ${detail}` });
+    log({ kind: 'path-failed', path: '/etc/b', reason: 'group-failed', detail });
+    log({ kind: 'hook-failed', command: 'reload', detail: 'x was ended by SIGKILL: hunter2' });
+    log({
+      kind: 'hook-failed',
+      command: 'other',
+      detail: 'x took longer than 5 ms and was killed: a\nhunter2',
+    });
+    assert.equal(lines().length, 4);
+    assert.doesNotMatch(lines().join('\n'), /hunter2/);
+    assert.match(lines()[0] ?? '', /nginx -t ended with exit code 1; what it said: bm-confsync status/);
+  });
+}
+
+test('every event is in docs/events.md, and nothing else is', () => {
+  const document = readFileSync(join(import.meta.dirname, '../../docs/events.md'), 'utf8');
+  const named = [...document.matchAll(/^\| `([a-z-]+)` \|/gm)].map(([, name]) => name);
+  assert.deepEqual(named, [...eventNames].sort());
 });

@@ -77,11 +77,13 @@ describe('status, flush and explain with the daemon', () => {
     assert.equal(ran.code, 1, ran.stderr);
     assert.match(ran.stdout, /^mail1: active, epoch 1, HA enabled$/m);
     assert.match(ran.stdout, /^peer mail2: live, 0 paths pending, last change durable .+ ago/m);
-    assert.match(ran.stdout, /^conflicts: 1$/m);
+    assert.match(ran.stdout, /^safe to fail over: NO: 1 conflict waits$/m);
+    assert.match(ran.stdout, /^not in sync: nothing$/m);
     assert.match(
       ran.stdout,
-      /^hint: `bm-confsync conflicts` lists them, `bm-confsync conflicts show ID` shows both sides$/m,
+      /^held:\n {2}conflicts: 1, since .+\n {4}[0-9a-f]{10} {2}first-sync {2}\/etc\/held\.conf$/m,
     );
+    assert.match(ran.stdout, /^ {4}to look at one: bm-confsync conflicts show ID$/m);
   });
 
   it('explain tells the rule, both entries, the agreed one and that nothing is pending', async () => {

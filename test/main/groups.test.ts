@@ -136,7 +136,7 @@ describe('files that are placed together, over a real sshd', () => {
     assert.equal(there('hooked'), 'x\n');
   });
 
-  it('a hook that fails leaves the file in place, and says why in both logs and in status', async () => {
+  it('a hook that fails leaves the file in place, tells it in the log, and why in status', async () => {
     write('failing', 'x\n');
     await eventually('the active knows', () => /hook-failed.*the hook says why/.test(active.log()), {
       detail: active.log,

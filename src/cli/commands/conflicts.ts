@@ -46,13 +46,16 @@ function showList(conflicts: readonly Conflict[], io: Io): void {
 
 /** Shows the three-way picture of one conflict and how to settle it. */
 export async function showConflict(
-  options: { config: string; id: string; json: boolean },
+  options: { config: string; id: string; mask: boolean; json: boolean },
   io: Io,
 ): Promise<Exit> {
   const node = await openNode(options.config, openLog({ format: 'text', level: 'warn' }));
   const conflict = node.conflicts.get(options.id);
   if (conflict === undefined) throw unknown(options.id);
-  const picture = await pictureOf(node, conflict, options.json ? { ...io, colour: false } : io);
+  const picture = await pictureOf(node, conflict, {
+    io: options.json ? { ...io, colour: false } : io,
+    mask: options.mask,
+  });
   if (options.json) io.out(`${JSON.stringify(asJson(node, conflict, picture))}\n`);
   else showPicture(node, conflict, picture, io);
   node.database.close();

@@ -20,6 +20,8 @@ export async function flush(
   else if (report.flushed) io.out('everything changed so far is durable on every peer\n');
   else
     for (const { path, peer, reason, detail } of report.held)
-      io.out(`held back: ${printable(path)} for ${peer}: ${reason}, ${printable(detail)}\n`);
+      io.out(
+        `held back: ${printable(path)} for ${printable(peer)}: ${printable(reason)}, ${printable(detail)}\n`,
+      );
   return report.flushed ? 'done' : 'drift';
 }

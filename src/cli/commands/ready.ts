@@ -1,16 +1,12 @@
 import { askDaemon } from '../../control/client.ts';
 import type { Ended } from '../../core/failure.ts';
-import { type Readiness, readiness } from '../../core/readiness.ts';
+import { type Readiness, type ReadinessFacts, readiness } from '../../core/readiness.ts';
 import { openLog } from '../../log/log.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode } from '../node.ts';
+import { readinessFacts } from '../readiness.ts';
 import { paint } from '../render.ts';
 import type { Status } from '../status.ts';
-
-/** A standing older than this many full reconciles of the active is stale. */
-const reconcilesUntilStale = 3;
-/** Paths in conflict that are named. */
-const namedConflicts = 5;
 
 /** Whether this passive could take over now. Exit `drift` when not; each reason is printed. */
 export async function ready(
@@ -27,26 +23,11 @@ export async function ready(
   return found.ready ? 'done' : 'drift';
 }
 
-async function factsOf(node: Node): Promise<Parameters<typeof readiness>[0]> {
-  const { config, facts } = node;
-  const asked = await askDaemon({ runtime: config.runtime, command: 'status', args: {} });
+async function factsOf(node: Node): Promise<ReadinessFacts> {
+  const asked = await askDaemon({ runtime: node.config.runtime, command: 'status', args: {} });
   const status = asked.answered ? (asked.value as Status) : undefined;
-  const standing = facts.get('standing');
-  const conflicts = node.conflicts.list();
-  return {
-    role: node.seat().role,
-    ha: node.haSwitch(),
-    now: Date.now(),
-    daemonRunning: asked.answered,
-    standing: standing === undefined ? undefined : { ...standing.value, at: standing.at },
-    connected: status?.following?.connected ?? false,
-    staleAfterMs: reconcilesUntilStale * config.reconcileMinutes * 60_000,
-    conflicts: {
-      count: conflicts.length,
-      paths: conflicts.slice(0, namedConflicts).map(({ path }) => path),
-    },
-    watchlistsAgree: facts.get('watchlistsAgree')?.value,
-  };
+  const connected = status?.following?.connected ?? false;
+  return readinessFacts(node, { daemonRunning: asked.answered, connected });
 }
 
 function show(name: string, { ready: yes, reasons, notes }: Readiness, io: Io): void {

@@ -11,9 +11,9 @@ import { receiverHooks } from '../receiver-hooks.ts';
 import { duplexOf } from '../standard-streams.ts';
 
 /** Speaks the protocol on standard input and output. What it has to say to people goes to standard error. */
-export async function receive(options: { config: string }): Promise<Exit> {
+export async function receive(options: { config: string; logFormat: 'text' | 'json' }): Promise<Exit> {
   keepHeapSmall();
-  const log = openLog({ format: 'text', level: 'warn' });
+  const log = openLog({ format: options.logFormat, level: 'warn' });
   const node = await openNode(options.config, log);
   const stream = duplexOf(process.stdin, process.stdout);
   // A newer session of the same peer takes over: this one must place nothing more.

@@ -19,6 +19,7 @@ export type RestoreCommand = {
   readonly path: ReplicaPath;
   readonly id: string;
   readonly diff: boolean;
+  readonly mask: boolean;
   readonly yes: boolean;
   readonly json: boolean;
 };
@@ -31,7 +32,9 @@ export async function restoreCommand(options: RestoreCommand, io: Io): Promise<E
   if (!options.diff) requireEnabled(node, 'restore');
   if (options.diff || (io.interactive && !options.yes)) {
     using kept = await findKept(node, { path, id });
-    const preview = await previewOf(node, path, kept, options.json ? { ...io, colour: false } : io);
+    const { mask } = options;
+    const shownOn = options.json ? { ...io, colour: false } : io;
+    const preview = await previewOf(node, path, kept, { io: shownOn, mask });
     if (options.diff) {
       node.database.close();
       return showPreview(preview, options, io);
@@ -55,7 +58,12 @@ type Preview = {
 };
 
 /** From what is on disk now to the version. */
-async function previewOf(node: Node, path: ReplicaPath, kept: Kept, io: Io): Promise<Preview> {
+async function previewOf(
+  node: Node,
+  path: ReplicaPath,
+  kept: Kept,
+  { io, mask }: { readonly io: Io; readonly mask: boolean },
+): Promise<Preview> {
   const seen = lookHere(node, path);
   if (seen.kind !== 'entry') {
     const { reason, detail } = failureOf(seen);
@@ -76,7 +84,7 @@ async function previewOf(node: Node, path: ReplicaPath, kept: Kept, io: Io): Pro
     same: sameEntry(seen.entry, version.entry),
     now: seen.entry,
     version: version.entry,
-    text: head + (await diffText(node, path, kept, { now: seen.entry, io })),
+    text: head + (await diffText(node, path, kept, { now: seen.entry, io, mask })),
   };
 }
 
@@ -84,7 +92,7 @@ async function diffText(
   node: Node,
   path: ReplicaPath,
   kept: Kept,
-  { now, io }: { now: Entry; io: Io },
+  { now, io, mask }: { now: Entry; io: Io; mask: boolean },
 ): Promise<string> {
   const { entry, id } = kept.version;
   if (sameEntry(now, entry)) return 'both are the same\n';
@@ -94,7 +102,7 @@ async function diffText(
   if (largest > maxDiffBytes) return `too large to show: ${sizeText(largest)}\n`;
   const from = now.kind === 'file' ? (readOwn(node, path) ?? Buffer.alloc(0)) : Buffer.alloc(0);
   const to = entry.kind === 'file' ? await wholeOf(kept) : Buffer.alloc(0);
-  return renderDiff(io, { path, fromName: node.config.node, toName: `version ${id}`, from, to });
+  return renderDiff(io, { path, fromName: node.config.node, toName: `version ${id}`, from, to, mask });
 }
 
 async function wholeOf(kept: Kept): Promise<Buffer> {

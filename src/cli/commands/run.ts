@@ -4,6 +4,7 @@ import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { serveRequest } from '../daemon/requests.ts';
+import { Tap } from '../daemon/tap.ts';
 import { keepHeapSmall } from '../memory.ts';
 import { openNode } from '../node.ts';
 
@@ -16,17 +17,17 @@ export type RunOptions = {
 /** Runs until SIGTERM or SIGINT. */
 export async function runDaemon(options: RunOptions): Promise<Exit> {
   keepHeapSmall();
-  const log = openLog({ format: options.logFormat, level: options.logLevel });
+  const tap = new Tap(openLog({ format: options.logFormat, level: options.logLevel }));
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
-  const node = await openNode(options.config, log);
+  const node = await openNode(options.config, tap.log);
   const daemon = new Daemon(node);
   // The socket comes first: it is what keeps a second daemon out.
   const control = await serveControl({
     runtime: node.config.runtime,
-    handle: (request, reply, signal) => serveRequest({ node, daemon }, request, reply, signal),
+    handle: (request, reply, signal) => serveRequest({ node, daemon, tap }, request, reply, signal),
     onBug: (error) =>
       process.stderr.write(
         `bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,

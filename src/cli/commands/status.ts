@@ -2,7 +2,7 @@ import { askDaemon } from '../../control/client.ts';
 import type { Exit } from '../../core/failure.ts';
 import type { Io } from '../io.ts';
 import type { Node } from '../node.ts';
-import { aboutNode, type Status } from '../status.ts';
+import { aboutNode, conflictsOf, failoverOf, type Status } from '../status.ts';
 import { showStatus, toldStatus } from '../told-status.ts';
 
 /** Prints how this node is. Exit `halted` when halted; `drift` when something waits for a person. */
@@ -25,7 +25,7 @@ async function ask(config: string): Promise<Status> {
 
 /** What is known when nobody answers: what is written down. */
 function withoutDaemon(node: Node): Status {
-  return {
+  const found: Omit<Status, 'failover'> = {
     ...aboutNode(node),
     daemon: false,
     peers: node.config.peers.map(({ name }) => ({
@@ -41,11 +41,13 @@ function withoutDaemon(node: Node): Status {
       troubles: [],
       hookFailures: [],
     })),
-    conflicts: node.conflicts.count(),
+    ...conflictsOf(node),
     halt: null,
+    haltedAt: null,
     split: false,
     watching: { paths: 0, directories: 0, degraded: null },
     watchlists: node.watchlists.names,
     troubles: [],
   };
+  return { ...found, failover: failoverOf(node, found) };
 }

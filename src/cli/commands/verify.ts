@@ -11,6 +11,7 @@ export type VerifyCommand = {
   readonly config: string;
   readonly full: boolean;
   readonly diff: boolean;
+  readonly mask: boolean;
   readonly json: boolean;
   readonly nagios: boolean;
 };

@@ -8,6 +8,7 @@ import { type Node, requireActive } from '../node.ts';
 import { restoreArgs, restoreVersion } from '../restore.ts';
 import type { Daemon } from './daemon.ts';
 import { statusOf } from './status.ts';
+import type { Tap } from './tap.ts';
 
 const pathsArgs = z.object({ paths: z.array(path) });
 const flushArgs = z.object({ paths: z.array(path), timeoutMs: z.number().nonnegative() });
@@ -18,15 +19,14 @@ const resolveArgs = z.object({ ids: z.array(z.string()), take: z.enum(['active',
 const demoteArgs = z.object({ epoch: z.int().positive().optional() });
 const splitBrainArgs = z.object({ peer: z.string() });
 
-type Handler = (
-  context: { readonly node: Node; readonly daemon: Daemon },
-  args: unknown,
-  reply: Reply,
-  signal: AbortSignal,
-) => Promise<unknown>;
+/** `tap`: what went by lately, where somebody may watch. */
+type Context = { readonly node: Node; readonly daemon: Daemon; readonly tap?: Tap };
+
+type Handler = (context: Context, args: unknown, reply: Reply, signal: AbortSignal) => Promise<unknown>;
 
 /** What the daemon does when the command line, or a receiver of this node, asks. */
 const handlers: Readonly<Record<string, Handler>> = {
+  watch,
   status: async ({ node, daemon }) => statusOf(node, daemon),
   flush: ({ daemon }, args, _reply, signal) => daemon.requireActive().flush(flushArgs.parse(args), signal),
   verify: async ({ node, daemon }, args) => {
@@ -57,7 +57,7 @@ const handlers: Readonly<Record<string, Handler>> = {
 
 /** Serves one request of the control socket. Throws Failures. */
 export function serveRequest(
-  context: { readonly node: Node; readonly daemon: Daemon },
+  context: Context,
   request: Request,
   reply: Reply,
   signal: AbortSignal,
@@ -96,15 +96,35 @@ async function resolve(
   }
 }
 
+/** Between two pictures for one who watches, milliseconds. */
+const pictureMs = 1000;
+
+/** Tells how the node is, now and every second, until the one who watches goes away. */
+async function watch({ node, daemon, tap }: Context, _args: unknown, reply: Reply, signal: AbortSignal) {
+  const tell = (): void => reply.progress({ status: statusOf(node, daemon), ...tap?.told() });
+  tell();
+  const ticking = setInterval(tell, pictureMs);
+  try {
+    await ended(signal);
+  } finally {
+    clearInterval(ticking);
+  }
+  return null;
+}
+
 /** Tells a receiver what happens on this node, until it goes away. */
 async function listen(daemon: Daemon, reply: Reply, signal: AbortSignal): Promise<null> {
   using _listening = daemon.listen({
     onEdited: (paths) => reply.progress({ paths }),
     onChanged: () => reply.progress({ changed: true }),
   });
+  await ended(signal);
+  return null;
+}
+
+async function ended(signal: AbortSignal): Promise<void> {
   await new Promise((resolve) => {
     if (signal.aborted) resolve(undefined);
     signal.addEventListener('abort', resolve, { once: true });
   });
-  return null;
 }

@@ -1,20 +1,21 @@
 import type { Peer } from '../../active/peer.ts';
 import type { Node } from '../node.ts';
-import { aboutNode, type Status } from '../status.ts';
+import { aboutNode, conflictsOf, failoverOf, type Status } from '../status.ts';
 import type { Daemon } from './daemon.ts';
 
 /** What the running daemon says of itself. */
 export function statusOf(node: Node, daemon: Daemon): Status {
-  const { conflicts, watchlists, cache } = node;
+  const { watchlists, cache } = node;
   const now = Date.now();
   const { active, passive, watcher } = daemon;
   const dirty = active?.node.engine.dirty ?? 0;
-  return {
+  const found = {
     ...aboutNode(node, daemon.hasListeners),
     daemon: true,
     peers: (active?.node.peers ?? []).map((peer) => peerStatus(peer, dirty, now)),
-    conflicts: conflicts.count(),
+    ...conflictsOf(node),
     halt: active?.halted?.detail ?? null,
+    haltedAt: active?.halted?.since ?? null,
     split: active?.halted?.reason === 'split-brain',
     watching: {
       paths: active?.node.peers[0]?.replicator.ledger.size ?? cache.size,
@@ -28,6 +29,7 @@ export function statusOf(node: Node, daemon: Daemon): Status {
       detail,
     })),
   };
+  return { ...found, failover: failoverOf(node, found) };
 }
 
 function peerStatus(peer: Peer, dirty: number, now: number): Status['peers'][number] {

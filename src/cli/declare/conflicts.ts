@@ -30,8 +30,9 @@ export function declareConflicts(program: Command, io: Io, ends: Ends): void {
     exits: [],
   })
     .argument('<ID>', 'as `conflicts list` shows it')
+    .option('--mask', 'hide passwords, tokens and keys in what is shown', false)
     .option('--json', 'machine-readable', false)
-    .action((id: string, options: Common) =>
+    .action((id: string, options: Common & { mask: boolean }) =>
       ends(
         import('../commands/conflicts.ts').then(({ showConflict }) => showConflict({ ...options, id }, io)),
       ),

@@ -43,18 +43,27 @@ export function declareNode(program: Command, io: Io, ends: Ends): void {
     summary: 'The forced command of sshd on the passive node: the protocol on standard input and output.',
     examples: ['receive   # in authorized_keys: restrict,command="bm-confsync receive" ssh-ed25519 AAAA…'],
     exits: [],
-  }).action((options: { config: string }) =>
-    ends(import('../commands/receive.ts').then(({ receive }) => receive(options))),
-  );
+  })
+    .addOption(
+      new Option('--log-format <FORMAT>', 'one event a line').choices(['text', 'json']).default('text'),
+    )
+    .action((options: { config: string; logFormat: 'text' | 'json' }) =>
+      ends(import('../commands/receive.ts').then(({ receive }) => receive(options))),
+    );
   declare(program, {
     name: 'status',
     summary: 'Seat, switch, peers, queue, lag, conflicts and halts.',
-    examples: ['status', 'status --json'],
+    examples: ['status', 'status --watch', 'status --json'],
     exits: ['1  conflicts, or a peer is not connected', '5  halted'],
   })
-    .option('--json', 'machine-readable', false)
-    .action((options: Common) =>
-      ends(import('../commands/status.ts').then(({ status }) => status(options, io))),
+    .option('--watch', 'live, until q or Ctrl-C', false)
+    .option('--json', 'machine-readable; with --watch one object a second', false)
+    .action(({ watch, ...options }: Common & { watch: boolean }) =>
+      ends(
+        watch
+          ? import('../commands/watch.ts').then(({ watchStatus }) => watchStatus(options, io))
+          : import('../commands/status.ts').then(({ status }) => status(options, io)),
+      ),
     );
   declare(program, {
     name: 'resume',

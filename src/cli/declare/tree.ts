@@ -21,9 +21,10 @@ export function declareTree(program: Command, io: Io, ends: Ends): void {
   })
     .option('--full', 'read every file again on both nodes, and compare mtimes too', false)
     .option('--diff', 'show what differs: unified for text, sizes for binary', false)
+    .option('--mask', 'hide passwords, tokens and keys in what is shown', false)
     .option('--json', 'machine-readable', false)
     .option('--nagios', 'one line with perfdata; exits 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN', false)
-    .action((options: Common & { full: boolean; diff: boolean; nagios: boolean }) =>
+    .action((options: Common & { full: boolean; diff: boolean; mask: boolean; nagios: boolean }) =>
       ends(import('../commands/verify.ts').then(({ verify }) => verify(options, io))),
     );
   declare(program, {
@@ -65,5 +66,21 @@ export function declareTree(program: Command, io: Io, ends: Ends): void {
     .option('--json', 'machine-readable', false)
     .action((path: ReplicaPath, options: Common) =>
       ends(import('../commands/explain.ts').then(({ explain }) => explain({ ...options, path }, io))),
+    );
+  declare(program, {
+    name: 'fingerprint',
+    summary: 'A short text for each scope, the same on both nodes exactly when they hold the same.',
+    examples: ['fingerprint', 'fingerprint postfix', 'fingerprint --json'],
+    exits: [],
+  })
+    .argument('[SCOPE]', 'all, bm, nginx, postfix, certs, or one that a watchlist defines; default: each')
+    .option('--full', 'read every file again', false)
+    .option('--json', 'machine-readable', false)
+    .action((scope: string | undefined, options: Common & { full: boolean }) =>
+      ends(
+        import('../commands/fingerprint.ts').then(({ fingerprint }) =>
+          fingerprint({ ...options, scope }, io),
+        ),
+      ),
     );
 }

@@ -29,13 +29,18 @@ export function declareVersions(program: Command, io: Io, ends: Ends): void {
     .argument('<PATH>', 'absolute path', replicaPath)
     .requiredOption('--version <ID>', 'id of the version, as `history` shows it')
     .option('--diff', 'show what would change, and change nothing', false)
+    .option('--mask', 'hide passwords, tokens and keys in what is shown', false)
     .option('--yes', 'do not ask', false)
     .option('--json', 'machine-readable', false)
-    .action((path: ReplicaPath, options: Common & { version: string; diff: boolean; yes: boolean }) =>
-      ends(
-        import('../commands/restore.ts').then(({ restoreCommand }) =>
-          restoreCommand({ ...options, path, id: options.version }, io),
+    .action(
+      (
+        path: ReplicaPath,
+        options: Common & { version: string; diff: boolean; mask: boolean; yes: boolean },
+      ) =>
+        ends(
+          import('../commands/restore.ts').then(({ restoreCommand }) =>
+            restoreCommand({ ...options, path, id: options.version }, io),
+          ),
         ),
-      ),
     );
 }
