@@ -25,6 +25,9 @@ const testPrograms = [
   ['openssl', 'openssl'],
   ['python3', 'python3-minimal'],
   ['ip', 'iproute2'],
+  // Readers of the manual pages and completions.
+  ['groff', 'groff-base'],
+  ['zsh', 'zsh'],
   // Peers of the benchmark, whose harness is tested.
   ['csync2', 'csync2'],
   ['unison', 'unison'],
