@@ -32,12 +32,12 @@ describe('the manual pages', () => {
     assert.ok(known.length > 20);
     for (const { words, command } of known) {
       const page = plain(`${['bm-confsync', ...words].join('-')}.1`);
-      assert.ok(page.includes(command.description()), words.join(' '));
+      assert.ok(page.includes(command.description().replaceAll('`', '')), words.join(' '));
       for (const name of [...longOptions(command), ...command.commands.map((child) => child.name())])
         assert.ok(page.includes(` ${name} `), `${words.join(' ')}: ${name}`);
       for (const argument of command.registeredArguments)
         assert.ok(
-          page.toLowerCase().includes(argument.description.toLowerCase()),
+          page.toLowerCase().includes(argument.description.replaceAll('`', '').toLowerCase()),
           `${words.join(' ')}: ${argument.name()}`,
         );
       for (const option of command.options)
