@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { knownCommands, longOptions } from '../rig/commands.ts';
 import { temporaryFolder } from '../world/tree.ts';
-import { knownCommands, longOptions } from './commands.ts';
 
 const checkout = dirname(dirname(import.meta.dirname));
 

@@ -6,8 +6,8 @@ import { after, before, describe, it } from 'node:test';
 import * as z from 'zod';
 import { configurationFields, type Field, watchlistFields } from '../../packaging/fields.ts';
 import { configSchema, watchlistSchema } from '../../src/config/schema.ts';
+import { knownCommands, longOptions } from '../rig/commands.ts';
 import { temporaryFolder } from '../world/tree.ts';
-import { knownCommands, longOptions } from './commands.ts';
 
 const checkout = dirname(dirname(import.meta.dirname));
 
