@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { unknownWord } from '../rig/commands.ts';
@@ -91,9 +91,16 @@ describe('the guide in French', () => {
     assert.ok(blocksOf(french, '[a-z]*').length > 20);
   });
 
-  it('has the same symptoms', () => {
-    const symptoms = (text: string): string[] =>
-      [...text.matchAll(/^\| `([^`]+)`/gm)].map(([, symptom = '']) => symptom);
-    assert.deepEqual(symptoms(french), symptoms(english));
+  const symptoms = (text: string): string[] =>
+    [...text.matchAll(/^\| `([^`]+)`/gm)].map(([, symptom = '']) => symptom);
+
+  it('has the same symptoms', () => assert.deepEqual(symptoms(french), symptoms(english)));
+
+  it('names symptoms in the words of the program', () => {
+    const sources = globSync('src/**/*.ts', { cwd: checkout })
+      .map((file) => readFileSync(join(checkout, file), 'utf8'))
+      .join('\n');
+    for (const symptom of symptoms(english))
+      for (const part of symptom.split('…')) assert.ok(sources.includes(part.trim()), symptom);
   });
 });
