@@ -75,14 +75,24 @@ describe('the manual pages', () => {
   });
 
   it('show the defaults that both files have', () => {
-    const { configuration, watchlist } = {
-      configuration: configSchema.parse({ node: 'a' }),
-      watchlist: watchlistSchema.parse({ name: 'a' }),
+    const role = { source: 'vip', address: '192.0.2.10' };
+    const one = { match: '/etc/a', run: ['true'] };
+    const configurations = [{}, { peers: [{ name: 'b', host: 'b' }], role }].map((keys) => {
+      return configSchema.parse({ node: 'a', ...keys });
+    });
+    const watchlists = [{}, { validate: [one], apply: [one] }].map((keys) => {
+      return watchlistSchema.parse({ name: 'a', ...keys });
+    });
+    // Of a list that is empty by default, and of who decides, the keys are those of one that is not.
+    const check = (field: Field, values: readonly unknown[]): void => {
+      const [key, byDefault] = field;
+      const value = values.map((each) => at(each, key)).find((each) => each !== undefined);
+      assert.equal(shown(value, byDefault), byDefault, key);
     };
-    for (const [key, byDefault] of configurationFields.filter(([key]) => !/^(?:peers|role|node)\b/.test(key)))
-      assert.equal(shown(at(configuration, key), byDefault), byDefault, key);
-    for (const [key, byDefault] of watchlistFields.filter(([key]) => key !== 'name' && !key.includes('.')))
-      assert.equal(shown(at(watchlist, key), byDefault), byDefault, key);
+    const optional = ([key, byDefault]: Field): boolean =>
+      byDefault !== 'required' && !/^(?:peers|role)$/.test(key);
+    for (const field of configurationFields.filter(optional)) check(field, configurations);
+    for (const field of watchlistFields.filter(optional)) check(field, watchlists);
   });
 });
 
@@ -101,8 +111,12 @@ function keysOf(schema: z.core.$ZodType): string[] {
   return [];
 }
 
+/** What stands under a key; of a list, in its first item. */
 function at(value: unknown, key: string): unknown {
-  return key.split('.').reduce<unknown>((found, name) => (found as Record<string, unknown>)[name], value);
+  return key.split('.').reduce<unknown>((found, name) => {
+    const item: unknown = Array.isArray(found) ? found[0] : found;
+    return (item as Record<string, unknown> | undefined)?.[name];
+  }, value);
 }
 
 /** A value in the words of the table. */
