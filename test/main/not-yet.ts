@@ -6,6 +6,7 @@ export const notYet: ReadonlyMap<string, string> = new Map([
   ['doctor', 'doctor'],
   ['doctor --json', 'doctor'],
   ['fingerprint', 'fingerprint'],
+  ['fingerprint postfix', 'fingerprint'],
   ['pair root@mail2', 'pairing in one command'],
   ['unpair', 'pairing in one command'],
   ['status --watch', 'the live status'],
