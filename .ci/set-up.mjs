@@ -15,6 +15,9 @@ const testPrograms = [
   ['rsync', 'rsync'],
   ['diff', 'diffutils'],
   ['git', 'git'],
+  // They read the manual pages and completions.
+  ['groff', 'groff-base'],
+  ['zsh', 'zsh'],
   ['setfacl', 'acl'],
   ['setfattr', 'attr'],
   ['setcap', 'libcap2-bin'],
@@ -25,9 +28,6 @@ const testPrograms = [
   ['openssl', 'openssl'],
   ['python3', 'python3-minimal'],
   ['ip', 'iproute2'],
-  // Readers of the manual pages and completions.
-  ['groff', 'groff-base'],
-  ['zsh', 'zsh'],
   // Peers of the benchmark, whose harness is tested.
   ['csync2', 'csync2'],
   ['unison', 'unison'],
