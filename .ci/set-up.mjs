@@ -21,6 +21,9 @@ const testPrograms = [
   ['rsync', 'rsync'],
   ['diff', 'diffutils'],
   ['git', 'git'],
+  // They read the manual pages and completions.
+  ['groff', 'groff-base'],
+  ['zsh', 'zsh'],
   ['setfacl', 'acl'],
   ['setfattr', 'attr'],
   ['setcap', 'libcap2-bin'],

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import type { Ended } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
+import type { Ends } from './declare/command.ts';
 import { declareConflicts } from './declare/conflicts.ts';
 import { declareDoctor } from './declare/doctor.ts';
 import { declareNode } from './declare/node.ts';
@@ -13,6 +14,23 @@ import { productVersion } from './product.ts';
 
 /** Parses the command line, runs the command, and says how it ended. Throws Failures. */
 export async function run(argv: readonly string[], io: Io = processIo()): Promise<Ended> {
+  let exit: Ended = 'done';
+  const ends = (result: Promise<Ended>): Promise<void> =>
+    result.then((code) => {
+      exit = code;
+    });
+  const program = declareProgram(io, ends);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? 'done' : 'usage';
+  }
+  return exit;
+}
+
+/** The program with all its commands, not yet run. Manual pages and completions are made from it too. */
+export function declareProgram(io: Io, ends: Ends): Command {
   const program = new Command('bm-confsync')
     .description(
       'Keeps the configuration of a passive BlueMind node the same as the active one, in real time.',
@@ -40,11 +58,6 @@ export async function run(argv: readonly string[], io: Io = processIo()): Promis
       'after',
       '\nExit codes: 0 done, in sync · 1 drift or conflicts · 2 usage or configuration · 3 peer unreachable · 4 refused · 5 halted · 70 bug',
     );
-  let exit: Ended = 'done';
-  const ends = (result: Promise<Ended>): Promise<void> =>
-    result.then((code) => {
-      exit = code;
-    });
   declareNode(program, io, ends);
   declareSeat(program, io, ends);
   declareTree(program, io, ends);
@@ -52,11 +65,5 @@ export async function run(argv: readonly string[], io: Io = processIo()): Promis
   declareConflicts(program, io, ends);
   declareDoctor(program, io, ends);
   declareOther(program, io, ends);
-  try {
-    await program.parseAsync([...argv], { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? 'done' : 'usage';
-  }
-  return exit;
+  return program;
 }

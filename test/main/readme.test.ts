@@ -3,34 +3,30 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { configurationFields } from '../../packaging/fields.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { exitCodes } from '../../src/core/failure.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { ConflictStore } from '../../src/state/conflicts.ts';
 import { openDatabase } from '../../src/state/database.ts';
 import { VersionStore } from '../../src/state/versions.ts';
+import { blocksOf, commandLinesOf, documentsOf } from '../rig/documents.ts';
 import { eventually } from '../world/eventually.ts';
 import { Pair } from '../world/pair.ts';
 import { temporaryFolder, write } from '../world/tree.ts';
+import { notYet } from './not-yet.ts';
 
 const checkout = dirname(dirname(import.meta.dirname));
 const readme = readFileSync(join(checkout, 'README.md'), 'utf8');
 
-/** Fenced blocks of one language, without the indent they have in a list. */
-function blocks(language: string): string[] {
-  const found = readme.matchAll(new RegExp(`^( *)\`\`\`${language}\\n(.*?)^\\1\`\`\`$`, 'gms'));
-  return [...found].map(([, indent = '', text = '']) => text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''));
-}
+const blocks = (language: string): string[] => blocksOf(readme, language);
 
-/** The words of every line that calls the program. */
-const commandLines = blocks('sh')
-  .flatMap((block) => block.split('\n'))
-  .filter((line) => line.startsWith('bm-confsync '))
-  .map((line) =>
-    [...line.replace(/ +#.*$/, '').matchAll(/"([^"]*)"|\S+/g)]
-      .map(([word, quoted]) => quoted ?? word)
-      .slice(1),
-  );
+/** Of the README and of all other documents, each once. */
+const commandLines = [...documentsOf(checkout).values()]
+  .flatMap(commandLinesOf)
+  .filter((words) => !notYet.has(words.join(' ')))
+  // It goes on until somebody ends it: for a terminal.
+  .filter((words) => !words.includes('--watch'));
 
 describe('README.md', () => {
   it('leads with the two commands, which package.json has', () => {
@@ -97,39 +93,21 @@ describe('the configuration in README.md', () => {
     );
   });
 
-  it('has the defaults that the table shows', () => {
-    const { limits, versions, reconcileMinutes, settle, conflict, role, root, state, runtime } =
-      load('node: a\n');
-    const row = (key: string): string => {
-      const found = readme.split('\n').find((line) => line.startsWith(`| \`${key}\` |`));
-      return found?.split('|')[2]?.replaceAll('`', '').trim() ?? '';
-    };
-    const mebibytes = (bytes: number): string => `${bytes / 1024 ** 2}MiB`;
-    const { paths, percent } = limits.massDeletion;
-    const shown: Readonly<Record<string, string>> = {
-      root,
-      state,
-      runtime,
-      conflict,
-      role: `{ source: ${role.source} }`,
-      'limits.maxFileSize': mebibytes(limits.maxFileSizeBytes),
-      'limits.minFreeDisk': mebibytes(limits.minFreeDiskBytes),
-      'limits.massDeletion': `{ paths: ${paths}, percent: ${percent} }`,
-      reconcileMinutes: String(reconcileMinutes),
-      'settle.deleteHoldMs': String(settle.deleteHoldMs),
-      'settle.maxWaitMs': String(settle.maxWaitMs),
-      'limits.clockSkew': `${limits.clockSkewMs / 1000}s`,
-      versions: `{ count: ${versions.count}, days: ${versions.days}, totalSize: ${versions.totalSizeBytes / 1024 ** 3}GiB }`,
-    };
-    for (const [key, value] of Object.entries(shown)) assert.equal(row(key), value, key);
+  it('is explained key by key in the words of the manual page', () => {
+    const rows = configurationFields.map(([key, byDefault, meaning]) => {
+      const shown = ['required', 'none', 'as below'].includes(byDefault) ? byDefault : `\`${byDefault}\``;
+      return `| \`${key}\` | ${shown} | ${meaning} |`;
+    });
+    assert.ok(readme.includes(`|---|---|---|\n${rows.join('\n')}\n\n`), rows.join('\n'));
   });
 });
 
-/** The id that the README shows where each administrator has one of their own. */
+/** The id that the documents show where each administrator has one of their own. */
 const sampleId = '1a2b3c4d5e';
 
-describe('the command lines in README.md', () => {
+describe('the command lines in the documents', () => {
   let pair: Pair;
+  let edits = 0;
   before(async () => {
     pair = await Pair.open({ include: ['/etc/**'], exclude: ['/etc/hostname'], mutual: true });
     write(pair.root('active'), { 'etc/postfix/main.cf': 'a\n', 'etc/edited.conf': 'a\n' });
@@ -151,11 +129,19 @@ describe('the command lines in README.md', () => {
       const [kept] = new VersionStore(database).list('/etc/postfix/main.cf' as ReplicaPath);
       return kept?.id ?? '';
     }
-    writeFileSync(pair.at('passive', 'etc/edited.conf'), 'edited\n');
     using database = openDatabase(pair.state('active'));
     const conflicts = new ConflictStore(database);
-    await eventually('there is a conflict', () => conflicts.count() === 1);
+    if (conflicts.count() === 0) {
+      edits += 1;
+      writeFileSync(pair.at('passive', 'etc/edited.conf'), `edited ${edits}\n`);
+      await eventually('there is a conflict', () => conflicts.count() === 1);
+    }
     return conflicts.list()[0]?.id ?? '';
+  };
+  /** What brings the pair back to where the next command finds it. */
+  const undo: Readonly<Record<string, readonly string[]>> = {
+    demote: ['promote'],
+    'ha disable': ['ha', 'enable'],
   };
   const distinct = [...new Map(commandLines.map((words) => [words.join(' '), words])).values()];
   for (const words of distinct) {
@@ -171,7 +157,8 @@ describe('the command lines in README.md', () => {
       const expected = words.includes('--nagios') ? [0, 2] : maySay ? [0, 1] : [0];
       assert.ok(expected.includes(ran.code), `exit ${ran.code}: ${ran.stdout}${ran.stderr}`);
       assert.equal(ran.stderr.replace(/^.* notice step: .*\n/gm, ''), '');
-      if (command === 'demote') assert.equal((await pair.run('active', ['promote'])).code, 0);
+      const back = undo[command] ?? undo[words.slice(0, 2).join(' ')];
+      if (back !== undefined) assert.ok((await pair.run('active', back)).code <= 1);
     });
   }
 });
