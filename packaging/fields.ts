@@ -69,4 +69,7 @@ export const watchlistFields: readonly Field[] = [
   ['apply.match', 'required', 'pattern of the files'],
   ['apply.run', 'required', 'program and arguments, without a shell'],
   ['apply.timeout', '30s', 'after this long it is ended and counts as failed'],
+  ['scopes', '[]', 'parts of the tree that `bm-confsync fingerprint` speaks of by a name'],
+  ['scopes.name', 'required', 'name of the scope; one of the same name takes the place of a built-in one'],
+  ['scopes.match', 'required', 'patterns of its paths'],
 ];

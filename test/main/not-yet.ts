@@ -3,12 +3,6 @@
  * line goes out of here with the change that brings its feature: documents.test.ts sees to that.
  */
 export const notYet: ReadonlyMap<string, string> = new Map([
-  ['doctor', 'doctor'],
-  ['doctor --json', 'doctor'],
-  ['fingerprint', 'fingerprint'],
-  ['fingerprint postfix', 'fingerprint'],
   ['pair root@mail2', 'pairing in one command'],
   ['unpair', 'pairing in one command'],
-  ['status --watch', 'the live status'],
-  ['verify --diff --mask', 'masked diffs'],
 ]);

@@ -10,7 +10,7 @@ declare global {
 }
 
 const file = process.env['BMCS_KILL_FILE'] ?? '';
-const beginning = 'return function log(event: Event): void {';
+const beginning = 'return function log(whole: Event): void {';
 
 globalThis.killAt = (event) => {
   if (!existsSync(file)) return;
@@ -26,6 +26,6 @@ registerHooks({
     if (!url.endsWith('/src/log/log.ts')) return loaded;
     const source = String(loaded.source);
     if (!source.includes(beginning)) throw new Error(`expected ${beginning} in ${url}`);
-    return { ...loaded, source: source.replace(beginning, `${beginning} globalThis.killAt(event);`) };
+    return { ...loaded, source: source.replace(beginning, `${beginning} globalThis.killAt(whole);`) };
   },
 });
