@@ -37,6 +37,8 @@ export class Agreements {
   readonly #ledger: AgreedEntries;
   /** Conflicts that the peer knows of since this session began, by path. */
   readonly #conflicts = new Map<ReplicaPath, string>();
+  /** While a full reconcile is under way: what was answered since it began, which its manifests may be older than. */
+  #answered: Set<ReplicaPath> | undefined;
   #commitPlanned = false;
 
   constructor(ledger: AgreedEntries) {
@@ -60,6 +62,21 @@ export class Agreements {
     const sent = this.unacked.take(path, passive);
     if (sent !== undefined) this.#record(path, sent);
     return sent !== undefined;
+  }
+
+  /** A full reconcile begins. What it goes by says nothing of the paths that this set comes to hold. */
+  beginReconcile(): ReadonlySet<ReplicaPath> {
+    this.#answered = new Set();
+    return this.#answered;
+  }
+
+  endReconcile(): void {
+    this.#answered = undefined;
+  }
+
+  /** The peer answered a push of this path, whatever it said. */
+  noteAnswer(path: ReplicaPath): void {
+    this.#answered?.add(path);
   }
 
   /** What the peer's answer to a push means; it knows of the conflict from here on. */

@@ -1,4 +1,4 @@
-import { sameEntry } from '../core/entry.ts';
+import { absent, sameEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { reconcile as decide } from '../core/plan.ts';
@@ -44,6 +44,19 @@ export type Landed = { readonly pushed: number; readonly conflicts: number; read
  * having arrived. Undefined when the link ended or a guard halted it.
  */
 export async function reconcileWithPeer(options: ReconcileOptions): Promise<ReconcileReport | undefined> {
+  const { agreements } = options.replicator;
+  const answered = agreements.beginReconcile();
+  try {
+    return await reconcileAmidPushes({ ...options, answered });
+  } finally {
+    agreements.endReconcile();
+  }
+}
+
+/** `answered`: paths of which a push was answered since the reconcile began; the manifests may be older than that. */
+type AmidPushes = ReconcileOptions & { readonly answered: ReadonlySet<ReplicaPath> };
+
+async function reconcileAmidPushes(options: AmidPushes): Promise<ReconcileReport | undefined> {
   const { session, replicator, tree, now } = options;
   const start = now();
   const disputed = options.inConflict();
@@ -83,7 +96,7 @@ export async function reconcileWithPeer(options: ReconcileOptions): Promise<Reco
 
 /** What is gone on both nodes: all that is left of it are rows. Answers how many paths that were. */
 function rememberGone(
-  { replicator, tree }: ReconcileOptions,
+  { replicator, tree, answered }: AmidPushes,
   manifest: Manifest,
   differing: ReadonlySet<ReplicaPath>,
 ): number {
@@ -92,11 +105,14 @@ function rememberGone(
     differing.has(path) ||
     manifest.isUnknown(path) ||
     replicator.isBusy(path) ||
+    answered.has(path) ||
     !tree.watchlists.includes(path);
   let gone = 0;
   for (const path of replicator.ledger.below('/' as ReplicaPath)) {
-    if (isHandled(path) || tree.observe(path).kind !== 'entry') continue;
-    replicator.agreed(path, { kind: 'absent' });
+    if (isHandled(path)) continue;
+    const seen = tree.observe(path);
+    if (seen.kind !== 'entry' || seen.entry.kind !== 'absent') continue;
+    replicator.agreed(path, absent);
     gone += 1;
   }
   return gone;
@@ -112,14 +128,14 @@ function emptiedRoot(options: ReconcileOptions, manifest: Manifest): ReplicaPath
 }
 
 function rememberEqual(
-  { replicator, inConflict }: ReconcileOptions,
+  { replicator, inConflict, answered }: AmidPushes,
   manifest: Manifest,
   differing: ReadonlySet<ReplicaPath>,
 ): number {
   let converged = 0;
   const disputed = new Set(inConflict());
   for (const [path, packed] of manifest.entries()) {
-    if (differing.has(path) || replicator.isBusy(path)) continue;
+    if (differing.has(path) || replicator.isBusy(path) || answered.has(path)) continue;
     // By far the most: both nodes hold what was agreed.
     if (replicator.ledger.holds(path, packed) && !disputed.has(path)) {
       replicator.forgetTrouble(path);
@@ -143,7 +159,7 @@ async function tellAgreed(session: Session, id: number, differing: ReadonlySet<R
 }
 
 async function bringTogether(
-  options: ReconcileOptions,
+  options: AmidPushes,
   differences: readonly Difference[],
 ): Promise<{ pushed: number; conflicts: number; landed: Promise<Landed> } | undefined> {
   const { replicator, now } = options;
@@ -154,7 +170,7 @@ async function bringTogether(
     if (replicator.isBusy(difference.path)) continue;
     replicator.agreements.takeOwn(difference.path, difference.passive);
     const verdict = decide(replicator.ledger.get(difference.path), difference.active, difference.passive);
-    if (verdict.kind === 'conflict') doubtful.push(difference);
+    if (verdict.kind === 'conflict' || options.answered.has(difference.path)) doubtful.push(difference);
     else if (difference.active.kind === 'absent') deletions.push(difference);
     else puts.push(difference);
   }

@@ -217,6 +217,7 @@ export class Replicator {
     pushes.forEach(({ path, put }, index) => {
       this.#sending.delete(path);
       const outcome = outcomes[index] ?? { kind: 'lost' };
+      this.agreements.noteAnswer(path);
       this.#awaited.tell(path, outcome);
       this.#onOutcome(path, put, outcome);
     });

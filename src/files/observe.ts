@@ -190,7 +190,6 @@ export function stampOf(stats: BigIntStats): string {
 }
 
 /** Nanoseconds since 1970 as `SECONDS.NANOSECONDS`; before 1970 the seconds are negative, the rest counts up. */
-/** Nanoseconds since 1970 as entries hold a time. */
 export function timeText(nanoseconds: bigint): string {
   const billion = 1_000_000_000n;
   const rest = ((nanoseconds % billion) + billion) % billion;

@@ -24,6 +24,11 @@ type Manifested = {
   readonly theirs: Map<ReplicaPath, string>;
   readonly except: Set<ReplicaPath>;
 };
+type Kept = {
+  readonly ready: Promise<Manifested>;
+  /** Paths of which a push was answered since the manifest was begun: it says nothing of them. */
+  readonly answered: Set<ReplicaPath>;
+};
 
 /** Manifests that questions may still come about: those of a reconcile, a verify and a resync at once, and one more. */
 const keptManifests = 4;
@@ -36,7 +41,7 @@ export class Inspector {
   readonly #connection: Connection<FromActive, FromPassive>;
   readonly #memory: PeerMemory | undefined;
   /** By the id of the question, oldest first: a verify may come while a reconcile is under way. */
-  readonly #manifested = new Map<number, Promise<Manifested>>();
+  readonly #manifested = new Map<number, Kept>();
   #forgetting: NodeJS.Timeout | undefined;
 
   /** `memory`: where agreements are remembered; undefined in a session that only looks. */
@@ -48,6 +53,11 @@ export class Inspector {
     this.#node = node;
     this.#connection = connection;
     this.#memory = memory;
+  }
+
+  /** A push of this path was answered, whatever was said. */
+  noteAnswer(path: ReplicaPath): void {
+    for (const { answered } of this.#manifested.values()) answered.add(path);
   }
 
   handle(question: Question): void {
@@ -62,7 +72,7 @@ export class Inspector {
     switch (question.t) {
       case 'manifest': {
         const ready = this.#scan(question);
-        this.#keep(question.id, ready);
+        this.#keep(question.id, { ready, answered: new Set() });
         const { manifest } = await ready;
         this.#connection.send({
           t: 'manifest',
@@ -73,15 +83,17 @@ export class Inspector {
         return;
       }
       case 'directories': {
-        const manifested = await this.#current(question.id);
+        const manifested = await this.#current(question.id).ready;
         for (const [path, digest] of question.rows) manifested.theirs.set(path, digest);
         if (question.last) await this.#sendDifferences(question.id, manifested);
         return;
       }
       case 'agreed': {
-        const manifested = await this.#current(question.id);
+        const { ready, answered } = this.#current(question.id);
+        const manifested = await ready;
         for (const path of question.except) manifested.except.add(path);
         if (question.last) {
+          for (const path of answered) manifested.except.add(path);
           this.#rememberAgreed(manifested);
           this.#manifested.delete(question.id);
         }
@@ -113,8 +125,8 @@ export class Inspector {
     return { manifest, theirs: new Map(), except: new Set() };
   }
 
-  #keep(id: number, ready: Promise<Manifested>): void {
-    this.#manifested.set(id, ready);
+  #keep(id: number, kept: Kept): void {
+    this.#manifested.set(id, kept);
     for (const oldest of this.#manifested.keys()) {
       if (this.#manifested.size <= keptManifests) break;
       this.#manifested.delete(oldest);
@@ -129,7 +141,7 @@ export class Inspector {
     this.#forgetting.unref();
   }
 
-  #current(id: number): Promise<Manifested> {
+  #current(id: number): Kept {
     const manifested = this.#manifested.get(id);
     if (manifested === undefined) throw new Error('a question about a manifest that was not asked for');
     this.#forgetLater();

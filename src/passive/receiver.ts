@@ -22,6 +22,8 @@ export type ReceiverOptions = {
   readonly peer: string;
   readonly epoch: number;
   readonly heartbeat: Heartbeat;
+  /** A push of the path is about to be answered; told as what it means is being remembered. */
+  readonly onAnswered: (path: ReplicaPath) => void;
   readonly send: (message: FromPassive) => void;
   /** The sender does not keep to the protocol. */
   readonly onViolation: (detail: string) => void;
@@ -251,8 +253,9 @@ export class Receiver {
   }
 
   #remember({ push, result }: Applied): void {
-    const { node, memory, peer } = this.#options;
+    const { node, memory, peer, onAnswered } = this.#options;
     const { path, put } = push;
+    onAnswered(path);
     const agreed = result.kind === 'applied' || result.kind === 'already-there';
     if (agreed && node.watchlists.includes(path)) {
       memory.record(path, put);

@@ -53,6 +53,7 @@ export class Serving {
       peer: hello.node,
       epoch: hello.epoch,
       heartbeat: this.#heartbeat,
+      onAnswered: (path) => this.#inspector.noteAnswer(path),
       send: (message) => connection.send(message),
       onViolation: (detail) => this.#violated(detail),
       onPause: () => this.#pause(),

@@ -79,13 +79,19 @@ export class Passive implements AsyncDisposable {
     return join(this.#folder, 'config.yml');
   }
 
-  /** A session in which nothing was said yet. */
-  connect(): Sender {
-    const [mine, theirs] = duplexPair();
+  /** The other end of a session, with how it ends. */
+  stream(): { stream: Duplex; over: Promise<ConnectionEnd> } {
+    const [stream, theirs] = duplexPair();
     const over = new Promise<ConnectionEnd>((resolve, reject) => {
       serve(this.#served, theirs, resolve).catch(reject);
     });
-    const sender = new Sender(mine, over);
+    return { stream, over };
+  }
+
+  /** A session in which nothing was said yet. */
+  connect(): Sender {
+    const { stream, over } = this.stream();
+    const sender = new Sender(stream, over);
     this.#senders.push(sender);
     return sender;
   }

@@ -139,6 +139,30 @@ describe('a session that replicates', () => {
     assert.equal(ledger.get(at('/etc/x'))?.kind, 'file');
   });
 
+  it('does not go back to what it held before a push that came while a reconcile was under way', async () => {
+    await using passive = await Passive.open();
+    write(passive.root, { 'etc/x': 'x', 'etc/gone': 'gone', 'etc/y': 'y' });
+    const sender = await opened(passive, 'replicate');
+    sender.say({ t: 'manifest', id: 3, fresh: false, mtime: false });
+    await sender.next('manifest');
+    const expect = { ...fileOf('x'), kind: 'file' };
+    assert.equal((await sender.ack(sender.push('/etc/x', 'newer', { expect }))).kind, 'applied');
+    const removed = sender.push('/etc/gone', '', {
+      expect: fileOf('gone'),
+      put: { kind: 'absent' },
+      content: 'none',
+    });
+    assert.equal((await sender.ack(removed)).kind, 'applied');
+    assert.equal((await sender.ack(sender.push('/etc/y', 'not y'))).kind, 'conflict');
+    sender.say({ t: 'agreed', id: 3, except: [], last: true });
+    await sender.next('done');
+    const ledger = new Ledger(passive.node.database, { peer: 'mail1', mode: 'direct', now: Date.now });
+    const known = ledger.get(at('/etc/x'));
+    assert.equal(known?.kind === 'file' && known.digest, fileOf('newer').digest);
+    assert.equal(ledger.get(at('/etc/gone'))?.kind, 'absent');
+    assert.equal(passive.node.conflicts.count(), 1, 'nobody knows yet whether that conflict ended');
+  });
+
   it('forgets a conflict that ends in the same session', async () => {
     await using passive = await Passive.open();
     write(passive.root, { 'etc/x': 'edited here' });

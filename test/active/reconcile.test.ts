@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { stringify } from 'yaml';
+import { reconcileWithPeer } from '../../src/active/reconcile.ts';
+import { Replicator } from '../../src/active/replicator.ts';
+import { Session } from '../../src/active/session.ts';
+import { openTree } from '../../src/cli/compose-active.ts';
+import { openNode } from '../../src/cli/node.ts';
+import { absent, type Entry, sameEntry } from '../../src/core/entry.ts';
+import type { ReplicaPath } from '../../src/core/path.ts';
+import { Ledger } from '../../src/state/ledger.ts';
+import { Passive } from '../main/hostile-wire-rig.ts';
+import { differences, temporaryFolder, write } from '../world/tree.ts';
+
+const at = (path: string): ReplicaPath => path as ReplicaPath;
+
+/** An active node with a replicator and a session to a real passive, both in this process. */
+async function opened() {
+  const passive = await Passive.open();
+  const folder = temporaryFolder('reconcile');
+  const [root, list, file] = [join(folder, 'root'), join(folder, 'list.yml'), join(folder, 'config.yml')];
+  mkdirSync(join(root, 'etc'), { recursive: true });
+  writeFileSync(list, stringify({ name: 'test', include: ['/etc/**'] }));
+  const places = { root, state: join(folder, 'state'), runtime: join(folder, 'run') };
+  writeFileSync(file, stringify({ ...places, node: 'mail1', watchlists: [list] }), { mode: 0o600 });
+  const node = await openNode(file, () => undefined);
+  const tree = openTree(node);
+  const conflicts: string[] = [];
+  const fail = (what: string) => (): never => assert.fail(what);
+  const replicator = new Replicator({
+    peer: 'mail2',
+    tree,
+    ledger: new Ledger(node.database, { peer: 'mail2', mode: 'memory', now: Date.now }),
+    massDeletion: { paths: 1000, percent: 100 },
+    groupOf: () => undefined,
+    maySend: () => true,
+    log: () => undefined,
+    now: Date.now,
+    onConflict: ({ path }) => void conflicts.push(path),
+    onAgreed: () => undefined,
+    inConflict: () => false,
+    onUnstable: fail('nobody writes'),
+    onRetry: fail('nothing fails'),
+    onRefused: fail('nothing is refused'),
+    onProgress: () => undefined,
+  });
+  const { stream, over } = passive.stream();
+  const result = await Session.open({
+    stream,
+    purpose: 'replicate',
+    node: 'mail1',
+    version: '0',
+    seat: { role: 'active', epoch: 5 },
+    watchlists: '',
+    answerDeadlineMs: 20_000,
+  });
+  if (result.kind !== 'open') throw new Error(JSON.stringify(result));
+  const { session } = result;
+  replicator.attach(session);
+  return {
+    root,
+    passive,
+    replicator,
+    conflicts,
+    seen(path: ReplicaPath): Entry {
+      // What the replicator's own tree saw in this turn of the event loop it would take for good.
+      const seen = openTree(node).observe(path);
+      return seen.kind === 'entry' ? seen.entry : assert.fail(JSON.stringify(seen));
+    },
+    /** Does it once the answer to the first question of the reconcile is there. */
+    amidReconcile(action: () => Promise<void>): void {
+      const ask = session.ask.bind(session);
+      let first = true;
+      session.ask = async (...question) => {
+        const answered = await ask(...question);
+        if (first) {
+          first = false;
+          await action();
+        }
+        return answered;
+      };
+    },
+    async reconcile() {
+      const report = await reconcileWithPeer({
+        session,
+        replicator,
+        tree,
+        why: 'test',
+        log: () => undefined,
+        now: Date.now,
+        inConflict: () => [],
+        allowDeletes: false,
+      });
+      assert.ok(report !== undefined);
+      await report.landed;
+      return report;
+    },
+    passiveLedger(): Map<ReplicaPath, Entry> {
+      const ledger = new Ledger(passive.node.database, { peer: 'mail1', mode: 'direct', now: Date.now });
+      return new Map(ledger.entries());
+    },
+    async [Symbol.asyncDispose]() {
+      session.close();
+      await over;
+      replicator.detach();
+      await new Promise((resolve) => setImmediate(resolve));
+      await passive[Symbol.asyncDispose]();
+      node.database.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+describe('a full reconcile', () => {
+  it('does not undo what was agreed on while it was under way', async () => {
+    await using pair = await opened();
+    const old = { 'etc/changed': 'old', 'etc/gone': 'old', 'etc/same': 'old' };
+    write(pair.root, old);
+    write(pair.passive.root, old);
+    await pair.reconcile();
+    const push = async (...paths: string[]): Promise<void> => {
+      for (const path of paths) pair.replicator.changed(at(path), Date.now());
+      await pair.replicator.idle();
+    };
+    pair.amidReconcile(async () => {
+      write(pair.root, { 'etc/changed': 'new', 'etc/made': 'new' });
+      rmSync(join(pair.root, 'etc/gone'));
+      await push('/etc/changed', '/etc/gone', '/etc/made');
+    });
+    const { conflicts } = await pair.reconcile();
+    assert.equal(conflicts, 0);
+    assert.equal(differences(pair.root, pair.passive.root), '');
+    for (const path of ['/etc/changed', '/etc/gone', '/etc/made', '/etc/same'].map(at)) {
+      const ours = pair.replicator.ledger.get(path) ?? absent;
+      const theirs = pair.passiveLedger().get(path) ?? absent;
+      assert.ok(sameEntry(ours, pair.seen(path)) && sameEntry(theirs, pair.seen(path)), path);
+    }
+    write(pair.root, { 'etc/changed': 'newest', 'etc/gone': 'again', 'etc/made': 'newest' });
+    await push('/etc/changed', '/etc/gone', '/etc/made');
+    assert.deepEqual(pair.conflicts, []);
+    assert.equal(differences(pair.root, pair.passive.root), '');
+  });
+});
