@@ -6,6 +6,7 @@ import { declareConflicts } from './declare/conflicts.ts';
 import { declareDoctor } from './declare/doctor.ts';
 import { declareNode } from './declare/node.ts';
 import { declareOther } from './declare/other.ts';
+import { declarePair } from './declare/pair.ts';
 import { declareSeat } from './declare/seat.ts';
 import { declareTree } from './declare/tree.ts';
 import { declareVersions } from './declare/versions.ts';
@@ -59,6 +60,7 @@ export function declareProgram(io: Io, ends: Ends): Command {
       '\nExit codes: 0 done, in sync · 1 drift or conflicts · 2 usage or configuration · 3 peer unreachable · 4 refused · 5 halted · 70 bug',
     );
   declareNode(program, io, ends);
+  declarePair(program, io, ends);
   declareSeat(program, io, ends);
   declareTree(program, io, ends);
   declareVersions(program, io, ends);

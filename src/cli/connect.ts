@@ -4,6 +4,7 @@ import { Session } from '../active/session.ts';
 import type { Peer as PeerConfig } from '../config/load.ts';
 import { Failure } from '../core/failure.ts';
 import type { Welcome } from '../wire/message.ts';
+import { mustBeClosedKey } from './closed.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
@@ -36,6 +37,7 @@ export function connectTo(
 }
 
 function readKey(file: string): Buffer {
+  mustBeClosedKey(file);
   try {
     return readFileSync(file);
   } catch (error) {

@@ -14,6 +14,7 @@ import { FactStore } from '../state/facts.ts';
 import { SeatStore } from '../state/seat.ts';
 import { SwitchStore } from '../state/switch.ts';
 import { VersionStore } from '../state/versions.ts';
+import { mustBeClosed } from './closed.ts';
 import { shippedWatchlists } from './product.ts';
 
 /** One node with its configuration and everything it remembers. */
@@ -41,6 +42,7 @@ export type Node = {
 export async function openNode(configFile: string, log: Log): Promise<Node> {
   const configuration = fileStamp(configFile);
   const config = loadConfig(configFile);
+  mustBeClosed(config);
   const watchlists = loadWatchlists(config.watchlists, { shippedFolder: shippedWatchlists });
   await initialiseHash();
   const database = openDatabase(config.state);

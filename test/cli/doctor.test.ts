@@ -283,7 +283,7 @@ describe('modes', () => {
     [{ what: 'private key', path: '/k', found: found(0o600, 33) }, ['error']],
     [{ what: 'private key', path: '/k', found: undefined }, ['error']],
     [{ what: 'runtime folder', path: '/r', found: undefined }, ['ok']],
-    [{ what: 'configuration file', path: '/c', found: found(0o644) }, ['ok']],
+    [{ what: 'configuration file', path: '/c', found: found(0o644) }, ['error']],
     [{ what: 'configuration folder', path: '/c', found: found(0o777) }, ['error']],
   ];
   for (const [guarded, expected] of cases)

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
@@ -41,6 +51,67 @@ function makeConfig(name: string, lines: string): string {
 function mode(path: string): string {
   return (lstatSync(path).mode & 0o7777).toString(8);
 }
+
+describe('what protects the pair', () => {
+  let file: string;
+  const home = (): string => join(folder, 'closed');
+  before(async () => {
+    const peer = 'peers:\n- name: mail2\n  host: 127.0.0.1\n  port: 9\n  hostKey: ssh-ed25519 AAAA\n';
+    file = makeConfig('closed', `node: mail1\n${peer}  identityFile: ${join(home(), 'key')}\n`);
+    const made = await bm('init', '--node', 'mail1', '--role', 'active', '--config', file);
+    assert.equal(made.code, 0, made.stderr);
+  });
+  const cases: [string, () => string, number, string, RegExp][] = [
+    [
+      'configuration',
+      () => file,
+      0o640,
+      '0600',
+      /the configuration \S+ with mode 0600, found 0640: others could read it/,
+    ],
+    [
+      'configuration folder',
+      home,
+      0o775,
+      '0700',
+      /the configuration folder .*found 0775: others could change it/,
+    ],
+    [
+      'state folder',
+      () => join(home(), 'state'),
+      0o750,
+      '0700',
+      /the state folder .*found 0750: others could read it/,
+    ],
+    [
+      'private key',
+      () => join(home(), 'key'),
+      0o604,
+      '0600',
+      /our private key .*found 0604: others could read it/,
+    ],
+  ];
+  for (const [what, path, loose, closed, message] of cases) {
+    it(`is refused when others may use it: the ${what}`, async () => {
+      chmodSync(path(), loose);
+      const refused = await bm('verify', '--config', file);
+      chmodSync(path(), Number.parseInt(closed, 8));
+      const passed = await bm('verify', '--config', file);
+      assert.equal(refused.code, 2, refused.stderr);
+      assert.match(refused.stderr, message);
+      assert.ok(refused.stderr.includes(`hint:  chmod ${closed} ${path()}`), refused.stderr);
+      assert.equal(passed.code, 3, passed.stderr);
+    });
+  }
+
+  it('is refused when it is somebody else’s', async () => {
+    chownSync(file, 65_534, 65_534);
+    const refused = await bm('verify', '--config', file);
+    chownSync(file, 0, 0);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /expected the configuration .* to belong to user 0, found user 65534/);
+  });
+});
 
 describe('init', () => {
   it('writes a configuration that loads, a key pair and a seat, for root alone', () => {
@@ -99,6 +170,17 @@ describe('init', () => {
     rmSync(join(home, 'id_ed25519.pub'));
     const half = await bm('init', '--node', 'mail1', '--role', 'active', '--config', file);
     assert.match(half.stdout, /^missing {2}\S+id_ed25519\.pub: make it with ssh-keygen -y -f/m);
+  });
+
+  it('without options asks nobody where there is no terminal', async () => {
+    const file = join(folder, 'unasked', 'config.yml');
+    const ran = await bm('init', '--node', 'mail1', '--config', file);
+    assert.equal(ran.code, 2);
+    assert.match(
+      ran.stderr,
+      /expected --node and --role, or a terminal to ask on, found neither\nhint: {2}.*init --node/,
+    );
+    assert.ok(!existsSync(file));
   });
 
   it('does not take over a configuration of another node', async () => {

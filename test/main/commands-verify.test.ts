@@ -281,6 +281,7 @@ describe('verify, when it cannot compare', () => {
     writeFileSync(
       file,
       stringify({ ...config, peers: config.peers.map(change).filter((peer) => peer !== undefined) }),
+      { mode: 0o600 },
     );
     return file;
   };

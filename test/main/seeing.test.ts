@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../world/eventually.ts';
 import { mainFile, Pair, type Running } from '../world/pair.ts';
+import { Terminal } from '../world/terminal.ts';
 import { write } from '../world/tree.ts';
 
 const checkout = join(import.meta.dirname, '../..');
@@ -43,70 +44,6 @@ function assertScreen(name: string, screen: string): void {
   const seen = `${masked(screen)}\n`;
   if (process.env['BM_CONFSYNC_WRITE_SCREENS'] === '1') writeFileSync(file, seen);
   assert.equal(seen, readFileSync(file, 'utf8'));
-}
-
-/** A terminal of its own, in a tmux server of its own. */
-class Terminal implements Disposable {
-  readonly #socket: string;
-  #open = true;
-
-  constructor(socket: string) {
-    this.#socket = socket;
-    const size = ['-x', '80', '-y', '24'];
-    const shell = 'env LANG=C.UTF-8 LC_ALL=C.UTF-8 TERM=screen PS1=ready: sh';
-    this.#tmux('-f', '/dev/null', '-u', 'new-session', '-d', '-s', 'one', ...size, shell);
-    this.#tmux('set-option', '-g', 'window-size', 'manual');
-  }
-
-  #tmux(...words: string[]): string {
-    return execFileSync('tmux', ['-S', this.#socket, ...words], { encoding: 'utf8' });
-  }
-
-  type(...keys: string[]): void {
-    this.#tmux('send-keys', '-t', 'one', ...keys);
-  }
-
-  resize(columns: number, rows: number): void {
-    this.#tmux('resize-window', '-t', 'one', '-x', String(columns), '-y', String(rows));
-  }
-
-  screen(): string {
-    return this.#tmux('capture-pane', '-p', '-t', 'one');
-  }
-
-  /** Whether the alternate screen is on, and the cursor is shown. */
-  modes(): string {
-    return this.#tmux(
-      'display-message',
-      '-p',
-      '-t',
-      'one',
-      '#{alternate_on} #{cursor_flag} #{wrap_flag}',
-    ).trim();
-  }
-
-  /** The process id of what the shell runs. */
-  running(): number {
-    const shell = this.#tmux('display-message', '-p', '-t', 'one', '#{pane_pid}').trim();
-    return Number(readFileSync(`/proc/${shell}/task/${shell}/children`, 'utf8').trim());
-  }
-
-  async shows(expected: RegExp): Promise<string> {
-    await eventually(`the screen shows ${expected}`, () => expected.test(this.screen()), {
-      detail: () => this.screen(),
-      pollMs: 50,
-    });
-    return this.screen();
-  }
-
-  close(): void {
-    if (this.#open) this.#tmux('kill-server');
-    this.#open = false;
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
 }
 
 describe('a pair that is looked at', () => {

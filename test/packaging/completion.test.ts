@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { knownCommands, longOptions } from '../rig/commands.ts';
+import { childrenOf, knownCommands, longOptions } from '../rig/commands.ts';
 import { temporaryFolder } from '../world/tree.ts';
 
 const checkout = dirname(dirname(import.meta.dirname));
@@ -47,7 +47,7 @@ describe('completion', () => {
     );
     known.forEach(({ words, command }, index) => {
       const [children = [], options = []] = offered.slice(2 * index, 2 * index + 2);
-      const names = command.commands.map((child) => child.name());
+      const names = childrenOf(command).map((child) => child.name());
       if (names.length > 0) assert.deepEqual(children, names, words.join(' '));
       assert.deepEqual(options, [...longOptions(command), '--help'], words.join(' '));
     });
@@ -101,7 +101,7 @@ describe('completion', () => {
         );
       for (const choice of command.options.flatMap(({ argChoices }) => argChoices ?? []))
         assert.match(parts[index] ?? '', new RegExp(`[( ]${choice}[ )]`), choice);
-      for (const child of command.commands)
+      for (const child of childrenOf(command))
         assert.ok(names.includes(['_bm_confsync', ...words, child.name()].join('_')), child.name());
     });
   });

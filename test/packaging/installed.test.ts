@@ -7,6 +7,7 @@ import { type DaemonProcess, makePair, type Pair } from '../rig/pair.ts';
 import { allProcesses, readProcess } from '../rig/processes.ts';
 import { eventually, succeeds } from '../world/eventually.ts';
 import { differences, temporaryFolder, write } from '../world/tree.ts';
+import { TwoMachines } from '../world/two-machines.ts';
 import { build, clear, configuration, pretendSystemd, run, state, succeed } from './machine.ts';
 import { whereSystemdRuns } from './where-systemd-runs.ts';
 
@@ -88,6 +89,27 @@ describe('on this machine', () => {
     const listed = await run(program, ['watchlist', 'list']);
     assert.match(listed.stdout, /\/usr\/share\/bm-confsync\/watchlists\/bluemind\.yml:\d+/);
     assert.equal(listed.code, 0, listed.stderr);
+  });
+
+  it('makes a pair of two machines with init and pair, and a change arrives', async () => {
+    await using two = await TwoMachines.open(program);
+    const { mail1, mail2 } = two;
+    await mail1.letInto(mail2);
+    const made = await mail1.bm('init', '--node', 'mail1', '--role', 'active');
+    assert.equal(made.code, 0, made.stderr);
+    const paired = await mail1.bm('pair', '--yes', 'root@mail2');
+    assert.equal(paired.code, 0, paired.stdout + paired.stderr);
+    for (const machine of [mail1, mail2]) await machine.shell('nohup bm-confsync run >/tmp/log 2>&1 &');
+    await mail1.shell('echo relayhost = 192.0.2.9 >/etc/bm-test.cf');
+    await eventually(
+      'the change is on mail2',
+      async () => (await mail2.run('grep', '-q', 'relayhost', '/etc/bm-test.cf')).code === 0,
+      { pollMs: 100, deadlineMs: 60_000 },
+    );
+    const verified = await mail1.bm('verify');
+    assert.ok([0, 1].includes(verified.code), verified.stderr);
+    const undone = await mail1.bm('unpair', '--yes');
+    assert.equal(undone.code, 0, undone.stderr);
   });
 
   describe('drives two nodes', () => {

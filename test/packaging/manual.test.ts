@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import * as z from 'zod';
 import { configurationFields, type Field, watchlistFields } from '../../packaging/fields.ts';
 import { configSchema, watchlistSchema } from '../../src/config/schema.ts';
-import { knownCommands, longOptions } from '../rig/commands.ts';
+import { childrenOf, knownCommands, longOptions } from '../rig/commands.ts';
 import { temporaryFolder } from '../world/tree.ts';
 
 const checkout = dirname(dirname(import.meta.dirname));
@@ -33,7 +33,7 @@ describe('the manual pages', () => {
     for (const { words, command } of known) {
       const page = plain(`${['bm-confsync', ...words].join('-')}.1`);
       assert.ok(page.includes(command.description().replaceAll('`', '')), words.join(' '));
-      for (const name of [...longOptions(command), ...command.commands.map((child) => child.name())])
+      for (const name of [...longOptions(command), ...childrenOf(command).map((child) => child.name())])
         assert.ok(page.includes(` ${name} `), `${words.join(' ')}: ${name}`);
       for (const argument of command.registeredArguments)
         assert.ok(

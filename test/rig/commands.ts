@@ -8,12 +8,21 @@ export function knownCommands(): Known[] {
   const io = { out: () => undefined, err: () => undefined, colour: false, interactive: false };
   const walk = (command: Command, words: readonly string[]): Known[] => [
     { words, command },
-    ...command.commands.flatMap((child) => walk(child, [...words, child.name()])),
+    ...childrenOf(command).flatMap((child) => walk(child, [...words, child.name()])),
   ];
   return walk(
     declareProgram(io, async () => undefined),
     [],
   );
+}
+
+/** The commands below one; those that are hidden are for nobody to type. */
+export function childrenOf(command: Command): Command[] {
+  // Its help command comes last, and has no name of ours.
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((child) => command.commands.includes(child));
 }
 
 /** The long options of a command; those that are hidden are for nobody to type. */

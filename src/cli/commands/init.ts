@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { generateKeyPair } from '../../active/link.ts';
 import { loadConfig } from '../../config/load.ts';
@@ -7,6 +8,53 @@ import { printable } from '../../core/path.ts';
 import { openDatabase } from '../../state/database.ts';
 import { SeatStore } from '../../state/seat.ts';
 import type { Io } from '../io.ts';
+
+/** Asks for what the options do not say, where there is a terminal. Throws Failure `not-told` where there is none. */
+export async function askAndInit(
+  options: { readonly config: string; readonly node?: string; readonly role?: 'active' | 'passive' },
+  io: Io,
+): Promise<Exit> {
+  const { config } = options;
+  if ((options.node === undefined || options.role === undefined) && !io.interactive) {
+    throw new Failure({
+      code: 'not-told',
+      exit: 'usage',
+      message: 'expected --node and --role, or a terminal to ask on, found neither',
+      hint: 'for example: bm-confsync init --node mail1 --role active',
+    });
+  }
+  const { ask } = await import('../ask.ts');
+  const known = knownHere(config);
+  const node =
+    options.node ??
+    (await ask('Name of this node', {
+      preset: known.node ?? hostname().split('.')[0] ?? '',
+      reject: (answer) => (isNodeName(answer) ? undefined : nodeNameForm),
+    }));
+  const role =
+    options.role ??
+    (await ask('Does it serve mail now (active), or does it wait (passive)', {
+      preset: known.role ?? 'passive',
+      reject: (answer) => (answer === 'active' || answer === 'passive' ? undefined : 'active or passive'),
+    }));
+  return init({ config, node, role: role === 'active' ? 'active' : 'passive' }, io);
+}
+
+/** What an earlier run wrote down. */
+function knownHere(file: string): { readonly node?: string; readonly role?: string } {
+  if (!existsSync(file)) return {};
+  const { node, state } = loadConfig(file);
+  if (!existsSync(state)) return { node };
+  using database = openDatabase(state);
+  const role = new SeatStore(database).read()?.role;
+  return role === undefined ? { node } : { node, role };
+}
+
+const nodeNameForm = 'at most 63 letters, digits, dots, dashes and underscores';
+
+function isNodeName(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text);
+}
 
 export type InitOptions = {
   readonly config: string;
@@ -19,11 +67,11 @@ const firstEpoch = 1;
 
 /** Writes what is missing and keeps what is there. */
 export async function init(options: InitOptions, io: Io): Promise<Exit> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(options.node)) {
+  if (!isNodeName(options.node)) {
     throw new Failure({
       code: 'bad-node-name',
       exit: 'usage',
-      message: `expected a node name of at most 63 letters, digits, dots, dashes and underscores, found ${JSON.stringify(options.node)}`,
+      message: `expected a node name of ${nodeNameForm}, found ${JSON.stringify(options.node)}`,
       hint: 'the host name without its domain is a good choice',
     });
   }
@@ -56,7 +104,8 @@ export async function init(options: InitOptions, io: Io): Promise<Exit> {
 
 /** Two nodes know each other by two lines; this says which, ready to be copied. */
 function sayNext(options: InitOptions, identityFiles: readonly string[], io: Io): void {
-  io.out('\nnext, so that this node may send to a peer:\n');
+  io.out('\nnext, with root on the other node and bm-confsync installed there, on one of the two:\n');
+  io.out('    bm-confsync pair root@OTHER-NODE\n\nor by hand, so that this node may send to a peer:\n');
   io.out("  in the peer's /root/.ssh/authorized_keys, one line:\n");
   for (const file of identityFiles.map((identity) => `${identity}.pub`)) {
     const publicKey = existsSync(file) ? readFileSync(file, 'utf8').trim() : `(the key in ${file})`;

@@ -7,15 +7,18 @@ export function declareNode(program: Command, io: Io, ends: Ends): void {
   declare(program, {
     name: 'init',
     summary: 'Write a commented configuration, a key pair and the state; keep what is there.',
-    examples: ['init --node mail1 --role active', 'init --node mail2 --role passive'],
+    examples: ['init', 'init --node mail1 --role active', 'init --node mail2 --role passive'],
     exits: [],
   })
-    .requiredOption('--node <NAME>', 'name of this node')
+    .option('--node <NAME>', 'name of this node (asked for on a terminal)')
     .addOption(
-      new Option('--role <ROLE>', 'seat to begin with').choices(['active', 'passive']).makeOptionMandatory(),
+      new Option('--role <ROLE>', 'seat to begin with (asked for on a terminal)').choices([
+        'active',
+        'passive',
+      ]),
     )
-    .action((options: { config: string; node: string; role: 'active' | 'passive' }) =>
-      ends(import('../commands/init.ts').then(({ init }) => init(options, io))),
+    .action((options: { config: string; node?: string; role?: 'active' | 'passive' }) =>
+      ends(import('../commands/init.ts').then(({ askAndInit }) => askAndInit(options, io))),
     );
   declare(program, {
     name: 'run',

@@ -51,7 +51,7 @@ function statsOf(path: string): Stats | undefined {
 /** What others may not have, and what it is brought to. What only lets others read no secret is a warning. */
 const rules = {
   'configuration folder': { never: 0o022, better: 0o077, mode: '0700' },
-  'configuration file': { never: 0o022, better: 0o022, mode: '0600' },
+  'configuration file': { never: 0o077, better: 0o077, mode: '0600' },
   'private key': { never: 0o077, better: 0o077, mode: '0600' },
   'state folder': { never: 0o077, better: 0o077, mode: '0700' },
   'runtime folder': { never: 0o077, better: 0o077, mode: '0700' },
