@@ -103,7 +103,7 @@ export class Machine {
   async start(): Promise<void> {
     lives += 1;
     const identity = `${this.name}/${lives}`;
-    writeFileSync(join(this.folder, 'key'), identity);
+    writeFileSync(join(this.folder, 'key'), identity, { mode: 0o600 });
     const config = join(this.folder, 'config.yml');
     const log = (event: Event): void => {
       if (life.dead) throw new Crash();

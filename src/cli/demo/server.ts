@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import ssh2 from 'ssh2';
+import { generateKeyPair } from '../../active/link.ts';
 
 const { Server, utils } = ssh2;
 
@@ -17,11 +18,11 @@ export type EmbeddedServer = {
  * gets the stream. For the demonstration and for tests; a real passive node uses OpenSSH.
  */
 export async function openEmbeddedServer(onSession: (stream: Duplex) => void): Promise<EmbeddedServer> {
-  const host = utils.generateKeyPairSync('ed25519');
-  const client = utils.generateKeyPairSync('ed25519');
-  const allowed = utils.parseKey(client.public);
+  const host = generateKeyPair('host');
+  const client = generateKeyPair('client');
+  const allowed = utils.parseKey(client.publicKey);
   if (allowed instanceof Error) throw allowed;
-  const server = new Server({ hostKeys: [host.private] }, (connection) => {
+  const server = new Server({ hostKeys: [host.privateKey] }, (connection) => {
     connection.on('authentication', (context) => {
       if (context.method !== 'publickey' || !context.key.data.equals(allowed.getPublicSSH()))
         return context.reject(['publickey']);
@@ -46,8 +47,8 @@ export async function openEmbeddedServer(onSession: (stream: Duplex) => void): P
   if (address === null || typeof address === 'string') throw new Error('the embedded server has no port');
   return {
     port: address.port,
-    hostKey: host.public,
-    privateKey: client.private,
+    hostKey: host.publicKey,
+    privateKey: client.privateKey,
     close: () => server.close(),
   };
 }
