@@ -39,6 +39,9 @@ const testPrograms = [
   ['cpio', 'cpio'],
   ['lintian', 'lintian'],
   ['pgrep', 'procps'],
+  // It reads the performance data for monitors; its own check of shell scripts.
+  ['/usr/share/perl5/Monitoring/Plugin/Performance.pm', 'libmonitoring-plugin-perl'],
+  ['shellcheck', 'shellcheck'],
   ...packagePrograms,
   ['tmux', 'tmux'],
   // Peers of the benchmark, whose harness is tested.

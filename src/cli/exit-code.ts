@@ -1,5 +1,6 @@
 import { type Ended, exitCodes, Failure, nagiosCodes } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
+import { pluginLine } from './plugin-line.ts';
 
 /**
  * The exit code of a piece of work that may have been left undone, undefined then. Prints the failure in which it
@@ -26,7 +27,7 @@ function tell(error: unknown, nagios: boolean): number {
   if (nagios) {
     // A monitor reads one line and the exit code, also of what could not be checked.
     const text = error instanceof Error ? error.message : String(error);
-    process.stdout.write(`BM-CONFSYNC UNKNOWN - ${printable(text)}\n`);
+    process.stdout.write(pluginLine({ state: 'unknown', texts: [text], measures: [] }));
     return nagiosCodes.unknown;
   }
   if (error instanceof Failure) {

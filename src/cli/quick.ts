@@ -2,7 +2,7 @@ import type { Ended } from '../core/failure.ts';
 import { defaultConfig } from './default-config.ts';
 import { processIo } from './io.ts';
 import { productVersion } from './product.ts';
-import { showStatus, toldStatus } from './told-status.ts';
+import { showPlugin, showStatus, toldPlugin, toldStatus } from './told-status.ts';
 import { toldVerify } from './told-verify.ts';
 
 /**
@@ -22,8 +22,9 @@ export async function runQuickly(argv: readonly string[]): Promise<Ended | undef
     return given && quickVerify(given);
   }
   if (command !== 'status') return undefined;
-  const given = optionsOf(rest, ['--json']);
+  const given = optionsOf(rest, ['--json', '--nagios']);
   if (given === undefined) return undefined;
+  if (given.flags.has('--nagios')) return quickPlugin(given);
   const found = await toldStatus(given.config);
   return found === undefined ? undefined : showStatus(found, given.flags.has('--json'), processIo());
 }
@@ -37,6 +38,12 @@ function quickVerify({ config, flags }: Given): Promise<Ended | undefined> | und
   const form = json ? 'json' : nagios ? 'nagios' : 'text';
   const io = processIo();
   return toldVerify({ config, full: flags.has('--full'), diff: flags.has('--diff'), form }, io);
+}
+
+async function quickPlugin({ config, flags }: Given): Promise<Ended | undefined> {
+  if (flags.has('--json')) return undefined;
+  const line = await toldPlugin(config);
+  return line && showPlugin(line, processIo());
 }
 
 function optionsOf(rest: readonly string[], known: readonly string[]): Given | undefined {

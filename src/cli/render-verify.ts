@@ -3,6 +3,7 @@ import type { Ended } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
 import type { Conflict } from '../state/conflicts.ts';
 import type { Io } from './io.ts';
+import { type Measure, pluginLine } from './plugin-line.ts';
 import { count, describeEntry, durationText, labels, paint } from './render.ts';
 
 /** One peer as it was compared. `diffs`: texts to show, where they were asked for. */
@@ -84,10 +85,13 @@ function differ(paths: number): string {
 function nagios(peers: readonly Verified[], durationMs: number, io: Io): Ended {
   const drift = driftOf(peers);
   const checked = Math.max(0, ...peers.map(({ result }) => result.checked));
-  const state = drift === 0 ? 'OK' : 'CRITICAL';
+  const state = drift === 0 ? 'ok' : 'critical';
   const text = drift === 0 ? 'in sync' : differ(drift);
-  io.out(
-    `BM-CONFSYNC ${state} - ${text}, ${count(checked, 'path')} checked | drift=${drift};0;0;0; checked=${checked};;;0; time=${(durationMs / 1000).toFixed(3)}s;;;0;\n`,
-  );
-  return drift === 0 ? 'ok' : 'critical';
+  const measures: Measure[] = [
+    { label: 'drift', value: drift, warning: '0', critical: '0' },
+    { label: 'checked', value: checked },
+    { label: 'time', value: durationMs / 1000, unit: 's' },
+  ];
+  io.out(pluginLine({ state, texts: [`${text}, ${count(checked, 'path')} checked`], measures }));
+  return state;
 }

@@ -1,5 +1,5 @@
 import { type Failover, failoverFromActive, failoverFromPassive } from '../core/failover.ts';
-import type { Reason } from '../core/failure.ts';
+import { neverReplicated, type Reason } from '../core/failure.ts';
 import { readiness } from '../core/readiness.ts';
 import type { Role } from '../core/seat.ts';
 import type { Node } from './node.ts';
@@ -49,9 +49,6 @@ export function conflictsOf(node: Node): Pick<Status, 'conflicts' | 'oldestConfl
       .map(({ id, path, kind, detectedAt }) => ({ id, path, kind, detectedAt })),
   };
 }
-
-/** A socket or a name that no node can have is nothing that a passive lacks. */
-const neverReplicated: ReadonlySet<Reason> = new Set(['unsupported-type', 'bad-path']);
 
 /** Whether the other node, or this one when it is passive, could take over. */
 export function failoverOf(node: Node, found: Omit<Status, 'failover'>): Failover {

@@ -29,6 +29,9 @@ export type PathProblem =
 
 export type Reason = Refusal | PathProblem;
 
+/** A socket or a name that no node can have is nothing that a passive lacks. */
+export const neverReplicated: ReadonlySet<Reason> = new Set(['unsupported-type', 'bad-path']);
+
 /** When a path that met this reason is tried again. */
 export type Retry =
   /** Right away with the content in the push. */

@@ -96,6 +96,7 @@ describe('the bundle', () => {
     ['status', '--help'],
     ['status', ...at],
     ['status', '--json', ...at],
+    ['status', '--nagios', ...at],
     ['status', '--frob'],
     ['status', '--config'],
     ['status', '--config', '/nowhere/config.yml'],
@@ -217,6 +218,7 @@ describe('the bundle', () => {
       await eventually('it answers', () => run(bundle, ['status', ...at]).stdout.includes('watching'));
       assertLight(['status', ...at]);
       assertLight(['status', '--json', ...at]);
+      assertLight(['status', '--nagios', ...at]);
     } finally {
       const ended = once(daemon, 'exit');
       daemon.kill();

@@ -5,42 +5,9 @@ import { fit, paint } from '../../src/cli/render.ts';
 import type { Status } from '../../src/cli/status.ts';
 import { statusLines } from '../../src/cli/status-view.ts';
 import { sparkline, watchLines } from '../../src/cli/watch-view.ts';
+import { healthy, now, peer } from './statuses.ts';
 
-const now = 1_000_000_000_000;
 const plain = { now, paint: (_colour: unknown, text: string) => text };
-
-const peer: Status['peers'][number] = {
-  name: 'mail2',
-  connected: true,
-  state: 'live',
-  detail: null,
-  pending: 0,
-  lastAckAt: now - 5000,
-  lagMs: 4,
-  skewMs: 0,
-  watchlistsAgree: true,
-  troubles: [],
-  hookFailures: [],
-};
-
-const healthy: Status = {
-  node: 'mail1',
-  role: 'active',
-  epoch: 3,
-  ha: { state: 'enabled', reason: null, since: null },
-  following: null,
-  daemon: true,
-  peers: [peer],
-  conflicts: 0,
-  oldestConflicts: [],
-  halt: null,
-  haltedAt: null,
-  failover: { safe: true, reasons: [] },
-  split: false,
-  watching: { paths: 5012, directories: 310, degraded: null },
-  watchlists: ['bluemind'],
-  troubles: [],
-};
 
 const conflict = { id: '1a2b3c4d5e', path: '/etc/a', kind: 'edited-on-passive', detectedAt: now - 60_000 };
 const trouble = (n: number) => ({ path: `/etc/${n}`, reason: 'too-large', detail: '70 MiB' }) as const;

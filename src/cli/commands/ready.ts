@@ -4,6 +4,7 @@ import { type Readiness, type ReadinessFacts, readiness } from '../../core/readi
 import { openLog } from '../../log/log.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode } from '../node.ts';
+import { pluginLine } from '../plugin-line.ts';
 import { readinessFacts } from '../readiness.ts';
 import { paint } from '../render.ts';
 import type { Status } from '../status.ts';
@@ -40,9 +41,9 @@ function show(name: string, { ready: yes, reasons, notes }: Readiness, io: Io): 
 
 /** One line as the monitoring-plugins guidelines have it. */
 function nagios(name: string, { ready: yes, reasons, notes }: Readiness, io: Io): Ended {
-  const text = yes ? [`${name} is ready to take over`, ...notes] : reasons.map(({ detail }) => detail);
-  // A bar would begin the performance data.
-  const line = text.join('; ').replaceAll('|', '/');
-  io.out(`BM-CONFSYNC ${yes ? 'OK' : 'CRITICAL'} - ${line} | reasons=${reasons.length};;0;0;\n`);
-  return yes ? 'ok' : 'critical';
+  const state = yes ? 'ok' : 'critical';
+  const texts = yes ? [`${name} is ready to take over`, ...notes] : reasons.map(({ detail }) => detail);
+  const measures = [{ label: 'reasons', value: reasons.length, critical: '0' }];
+  io.out(pluginLine({ state, texts, measures }));
+  return state;
 }

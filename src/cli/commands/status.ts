@@ -1,22 +1,32 @@
 import { askDaemon } from '../../control/client.ts';
-import type { Exit } from '../../core/failure.ts';
+import type { Ended } from '../../core/failure.ts';
 import type { Io } from '../io.ts';
 import type { Node } from '../node.ts';
 import { aboutNode, conflictsOf, failoverOf, type Status } from '../status.ts';
-import { showStatus, toldStatus } from '../told-status.ts';
+import { pluginPatienceMs, showPlugin, showStatus, toldPlugin, toldStatus } from '../told-status.ts';
 
 /** Prints how this node is. Exit `halted` when halted; `drift` when something waits for a person. */
-export async function status(options: { config: string; json: boolean }, io: Io): Promise<Exit> {
-  const found = (await toldStatus(options.config)) ?? (await ask(options.config));
-  return showStatus(found, options.json, io);
+export async function status(
+  options: { readonly config: string; readonly json: boolean; readonly nagios: boolean },
+  io: Io,
+): Promise<Ended> {
+  const { config, json, nagios } = options;
+  if (nagios) return showPlugin(await toldPlugin(config, () => askedStatus(config, pluginPatienceMs)), io);
+  return showStatus((await toldStatus(config)) ?? (await askedStatus(config)), json, io);
 }
 
-async function ask(config: string): Promise<Status> {
+/**
+ * What the daemon says, or without one what is written down. Throws Failures, `daemon-timeout` when it has not
+ * answered after `timeoutMs`.
+ */
+export async function askedStatus(config: string, timeoutMs?: number): Promise<Status> {
   const { openNode } = await import('../node.ts');
   // Nothing is done that could be logged, so that no log is loaded.
   const node = await openNode(config, () => undefined);
   try {
-    const asked = await askDaemon({ runtime: node.config.runtime, command: 'status', args: {} });
+    const { runtime } = node.config;
+    const limit = timeoutMs === undefined ? {} : { timeoutMs };
+    const asked = await askDaemon({ runtime, command: 'status', args: {}, ...limit });
     return asked.answered ? (asked.value as Status) : withoutDaemon(node);
   } finally {
     node.database.close();

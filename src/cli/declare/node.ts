@@ -56,12 +56,17 @@ export function declareNode(program: Command, io: Io, ends: Ends): void {
   declare(program, {
     name: 'status',
     summary: 'Seat, switch, peers, queue, lag, conflicts and halts.',
-    examples: ['status', 'status --watch', 'status --json'],
+    examples: ['status', 'status --watch', 'status --json', 'status --nagios'],
     exits: ['1  conflicts, or a peer is not connected', '5  halted'],
   })
     .option('--watch', 'live, until q or Ctrl-C', false)
     .option('--json', 'machine-readable; with --watch one object a second', false)
-    .action(({ watch, ...options }: Common & { watch: boolean }) =>
+    .addOption(
+      new Option('--nagios', 'one line with perfdata; exits 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN')
+        .default(false)
+        .conflicts(['watch', 'json']),
+    )
+    .action(({ watch, ...options }: Common & { watch: boolean; nagios: boolean }) =>
       ends(
         watch
           ? import('../commands/watch.ts').then(({ watchStatus }) => watchStatus(options, io))
