@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readPerfdata } from '../rig/perfdata.ts';
 import { eventually } from '../world/eventually.ts';
-import { Pair, type Running } from '../world/pair.ts';
+import { mainFile, Pair, type Ran, type Running } from '../world/pair.ts';
 import { write } from '../world/tree.ts';
+
+const monitoring = join(import.meta.dirname, '../../monitoring');
 
 /** What a monitor sees: the code, the text and the numbers. */
 type Seen = { readonly code: number; readonly text: string; readonly numbers: Record<string, number> };
@@ -14,6 +18,7 @@ describe('who is told how the nodes are', () => {
   let active: Running;
   before(async () => {
     pair = await Pair.open({ mutual: true });
+    install(pair);
     write(pair.root('active'), { 'etc/motd': 'hello\n', 'etc/postfix/main.cf': 'a\n' });
     pair.spawnDaemon('passive');
     active = await pair.startActive();
@@ -33,6 +38,32 @@ describe('who is told how the nodes are', () => {
     const numbers = Object.fromEntries(read.map(({ label, value }) => [label, value]));
     return { code, text: stdout.split(' | ')[0] ?? '', numbers };
   }
+
+  /** Runs BlueMind's kind of check. */
+  function checked(node: 'active' | 'passive', path = pathWithProgram(pair)): Promise<Ran> {
+    const words = [join(monitoring, 'bm-check-confsync'), '--config', pair.config(node)];
+    return ran('/bin/sh', words, { PATH: path });
+  }
+
+  it('the scripts are what a checker of shell scripts has nothing against', () => {
+    execFileSync('shellcheck', [join(monitoring, 'bm-check-confsync')], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+  });
+
+  it('a check of BlueMind’s kind: silent when all is well', async () => {
+    for (const node of ['active', 'passive'] as const)
+      assert.deepEqual(await checked(node), { code: 0, stdout: '', stderr: '' });
+  });
+
+  it('a check where the program is not installed, or the configuration is not to be read', async () => {
+    const missing = await checked('active', '/usr/bin:/bin');
+    assert.deepEqual([missing.code, missing.stdout], [1, 'bm-confsync is not installed on this node\n']);
+    const words = [join(monitoring, 'bm-check-confsync'), '--config', '/nowhere.yml'];
+    const unknown = await ran('/bin/sh', words, { PATH: pathWithProgram(pair) });
+    const text = '/nowhere.yml: expected a readable YAML file, found no such file\n';
+    assert.deepEqual([unknown.code, unknown.stdout], [1, text]);
+  });
 
   it('a monitor, of both nodes that are well', async () => {
     const [here, there] = await Promise.all([monitored('active'), monitored('passive')]);
@@ -73,6 +104,9 @@ describe('who is told how the nodes are', () => {
         return code === 1 && numbers['conflicts'] === 1 && text.includes('1 conflict waits');
       });
     });
+    const told = await checked('passive');
+    const text = 'mail2 (passive): 1 conflict waits, see bm-confsync conflicts\n';
+    assert.deepEqual(told, { code: 1, stdout: text, stderr: '' });
     writeFileSync(pair.at('passive', 'etc/motd'), 'hello\n');
     await eventually('all is well again', async () => (await monitored('active')).code === 0);
   });
@@ -90,6 +124,31 @@ describe('who is told how the nodes are', () => {
     await active.stop();
     const gone = await monitored('active');
     assert.deepEqual([gone.code, gone.numbers], [2, { conflicts: 0 }]);
+    const { stdout: sentence } = await checked('active');
+    assert.equal(
+      sentence,
+      'mail1 (active): the daemon does not run, start it with systemctl start bm-confsync\n',
+    );
     assert.match(gone.text, /the daemon does not run, start it with systemctl start bm-confsync/);
   });
 });
+
+/** Puts the program where a shell finds it by its name. */
+function install(pair: Pair): void {
+  const bin = join(pair.folder, 'bin');
+  mkdirSync(bin);
+  const script = `#!/bin/sh\nexec '${process.execPath}' '${mainFile}' "$@"\n`;
+  writeFileSync(join(bin, 'bm-confsync'), script, { mode: 0o755 });
+}
+
+function pathWithProgram(pair: Pair): string {
+  return [join(pair.folder, 'bin'), '/usr/bin', '/bin'].join(delimiter);
+}
+
+function ran(program: string, words: readonly string[], environment: NodeJS.ProcessEnv): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(program, words, { env: { ...process.env, ...environment } }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+    });
+  });
+}
