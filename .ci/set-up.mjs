@@ -33,6 +33,8 @@ const testPrograms = [
   ['strace', 'strace'],
   ['openssl', 'openssl'],
   ['python3', 'python3-minimal'],
+  // With all of its library, which reads TOML.
+  ['pydoc3', 'python3'],
   ['ip', 'iproute2'],
   // What looks into the packages.
   ['rpm2cpio', 'rpm2cpio'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readPerfdata } from '../rig/perfdata.ts';
@@ -77,6 +77,37 @@ describe('who is told how the nodes are', () => {
     assert.deepEqual(Object.keys(there.numbers), ['conflicts', 'pending', 'heard']);
   });
 
+  it('telegraf, by the words of its drop-in: the labels that it names, on each node', async () => {
+    const { input, text } = dropIn();
+    assert.deepEqual(Object.keys(input).toSorted(), [
+      'commands',
+      'data_format',
+      'interval',
+      'tags',
+      'timeout',
+    ]);
+    // The one format of which it takes what a command printed that did not end with 0.
+    assert.equal(input.data_format, 'nagios');
+    const [command = '', ...others] = input.commands;
+    assert.deepEqual(others, []);
+    assert.match(command, /^sudo -n \/usr\/bin\/bm-confsync /);
+    // What it may run without a password is what it runs.
+    assert.equal(/NOPASSWD: (.+)$/m.exec(text)?.[1], command.replace('sudo -n ', ''));
+    for (const [node, named] of [
+      ['active', /tag `perfdata` \(([^;]+) on the active/],
+      ['passive', /; ([^;]+) on the passive one\)/],
+    ] as const) {
+      const words = command.split(' ').slice(3);
+      const { stdout } = await pair.run(node, words);
+      const [read = []] = readPerfdata([stdout]);
+      const labels = named.exec(text.replaceAll(/\n# */g, ' '))?.[1]?.split(', ');
+      assert.deepEqual(
+        read.map(({ label }) => label),
+        labels,
+      );
+    }
+  });
+
   it('a monitor, of a command line that is wrong: UNKNOWN, and not what 1 or 2 mean to it', async () => {
     for (const words of [
       ['status', '--nagios', '--frobnicate'],
@@ -132,6 +163,27 @@ describe('who is told how the nodes are', () => {
     assert.match(gone.text, /the daemon does not run, start it with systemctl start bm-confsync/);
   });
 });
+
+type DropIn = {
+  readonly commands: readonly string[];
+  readonly data_format: string;
+  readonly interval: string;
+  readonly timeout: string;
+  readonly tags: Readonly<Record<string, string>>;
+};
+
+/** What telegraf is given, as Python reads TOML. */
+function dropIn(): { readonly input: DropIn; readonly text: string } {
+  const file = join(monitoring, 'telegraf-bm-confsync.conf');
+  const program = 'import json, sys, tomllib; json.dump(tomllib.load(open(sys.argv[1], "rb")), sys.stdout)';
+  const parsed = JSON.parse(execFileSync('python3', ['-c', program, file], { encoding: 'utf8' })) as {
+    inputs: { exec: DropIn[] };
+  };
+  assert.deepEqual(Object.keys(parsed), ['inputs']);
+  const [input, ...others] = parsed.inputs.exec;
+  assert.ok(input !== undefined && others.length === 0);
+  return { input, text: readFileSync(file, 'utf8') };
+}
 
 /** Puts the program where a shell finds it by its name. */
 function install(pair: Pair): void {
