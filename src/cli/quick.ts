@@ -2,12 +2,13 @@ import type { Ended } from '../core/failure.ts';
 import { defaultConfig } from './default-config.ts';
 import { processIo } from './io.ts';
 import { productVersion } from './product.ts';
+import { toldNotice } from './told-notice.ts';
 import { showPlugin, showStatus, toldPlugin, toldStatus } from './told-status.ts';
 import { toldVerify } from './told-verify.ts';
 
 /**
- * Runs the plainest forms of what is called most often: `--version`, and `status` and `verify` while the daemon can
- * answer. Undefined for everything else, also for what is not quite right: that is for the parser to say. Nothing that
+ * Runs the plainest forms of what is called most often: `--version`, and `status`, `verify` and `notice` while the daemon
+ * can answer. Undefined for everything else, also for what is not quite right: that is for the parser to say. Nothing that
  * this imports may load a package: the bundle has all of it in the one file that starts.
  */
 export async function runQuickly(argv: readonly string[]): Promise<Ended | undefined> {
@@ -20,6 +21,10 @@ export async function runQuickly(argv: readonly string[]): Promise<Ended | undef
   if (command === 'verify') {
     const given = optionsOf(rest, ['--json', '--full', '--diff', '--nagios']);
     return given && quickVerify(given);
+  }
+  if (command === 'notice') {
+    const given = optionsOf(rest, ['--logout']);
+    return given && quickNotice(given);
   }
   if (command !== 'status') return undefined;
   const given = optionsOf(rest, ['--json', '--nagios']);
@@ -44,6 +49,10 @@ async function quickPlugin({ config, flags }: Given): Promise<Ended | undefined>
   if (flags.has('--json')) return undefined;
   const line = await toldPlugin(config);
   return line && showPlugin(line, processIo());
+}
+
+function quickNotice({ config, flags }: Given): Promise<Ended | undefined> {
+  return toldNotice({ config, at: flags.has('--logout') ? 'logout' : 'login' }, processIo());
 }
 
 function optionsOf(rest: readonly string[], known: readonly string[]): Given | undefined {

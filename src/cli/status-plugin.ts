@@ -56,7 +56,7 @@ function conflictFindings({ conflicts }: Status): Finding[] {
 }
 
 function activeFindings(found: Status): Finding[] {
-  const { daemon, ha, peers, troubles, watching } = found;
+  const { daemon, ha, peers, troubles, watching, failover } = found;
   if (peers.length === 0) return critical('there is no peer, so nothing is replicated');
   // Nobody else knows, and a switch that is off explains the rest.
   if (!daemon || ha.state === 'disabled') return [];
@@ -68,6 +68,10 @@ function activeFindings(found: Status): Finding[] {
       ? []
       : warning(`${count(skipped, 'path')} cannot be read or sent, see bm-confsync status`)),
     ...(watching.degraded === null ? [] : warning(`watching is degraded: ${watching.degraded}`)),
+    // The daemon runs and is connected, and what changes may go unnoticed all the same.
+    ...(failover?.reasons ?? []).flatMap(({ code, text }) =>
+      code === 'canary-silent' ? critical(text) : [],
+    ),
   ];
 }
 

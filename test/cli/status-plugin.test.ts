@@ -82,6 +82,11 @@ const table: [string, Status, string][] = [
     'CRITICAL - mail1 (active): there is no peer, so nothing is replicated',
   ],
   [
+    'changes may go unnoticed',
+    { ...healthy, failover: reasons('held', 'canary-silent') },
+    'CRITICAL - mail1 (active): because canary-silent',
+  ],
+  [
     'HA is disabled: that the peer is not connected is no more to tell',
     { ...peers({ connected: false, state: 'suspended' }), ha: off },
     'WARNING - mail1 (active): HA disabled since 2 h 0 min: upgrade to 5.2',

@@ -74,6 +74,16 @@ export function declareNode(program: Command, io: Io, ends: Ends): void {
       ),
     );
   declare(program, {
+    name: 'notice',
+    summary: 'What root should know at login or logout; nothing when all is well. See login-notice.sh.',
+    examples: ['notice', 'notice --logout'],
+    exits: [],
+  })
+    .option('--logout', 'only what is not on the other node yet', false)
+    .action((options: { config: string; logout: boolean }) =>
+      ends(import('../commands/notice.ts').then(({ notice }) => notice(options, io))),
+    );
+  declare(program, {
     name: 'resume',
     summary: 'Go on after a halt.',
     examples: ['resume', 'resume --allow-deletes'],

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { eventually } from '../world/eventually.ts';
+import { mainFile, Pair, type Ran, type Running } from '../world/pair.ts';
+import { Terminal } from '../world/terminal.ts';
+import { write } from '../world/tree.ts';
+
+const script = join(import.meta.dirname, '../../monitoring/login-notice.sh');
+
+describe('the notice at login and logout', () => {
+  let pair: Pair;
+  let active: Running;
+  before(async () => {
+    pair = await Pair.open({ mutual: true });
+    for (const node of ['active', 'passive'] as const) install(pair, node);
+    write(pair.root('active'), { 'etc/motd': 'hello\n' });
+    pair.spawnDaemon('passive');
+    active = await pair.startActive();
+    assert.equal((await pair.flush()).code, 0);
+  });
+  after(() => pair[Symbol.asyncDispose]());
+
+  it('is a script that a checker has nothing against', () => {
+    execFileSync('shellcheck', [script], { stdio: ['ignore', 'inherit', 'inherit'] });
+  });
+
+  /** What a shell prints that reads the script and then runs `commands`. */
+  function shell(words: readonly string[], commands: string, bin = binOf(pair, 'passive')): Promise<Ran> {
+    const [program = '', ...rest] = words;
+    const environment = { PATH: `${bin}:/usr/bin:/bin`, HOME: pair.folder };
+    return ran(program, [...rest, commands], environment);
+  }
+  const read = `. '${script}'; echo "goes on $?"`;
+  const bash = ['bash', '--noprofile', '--norc', '-ic'];
+  const passive = 'bm-confsync: this is mail2, the passive node: edit on mail1\n';
+
+  it('is told by shells of root in which somebody sits, and fails none', async () => {
+    await eventually('the passive knows the active', async () => {
+      const found = await pair.json('passive', ['status']);
+      return (found['following'] as { heardAt: number | null } | null)?.heardAt != null;
+    });
+    const shells = [bash, ['dash', '-ic'], ['zsh', '-f', '-ic']];
+    const said = shells.flatMap((words) => ['', 'set -eu; '].map((set) => shell(words, set + read)));
+    for (const { stdout } of await Promise.all(said)) assert.equal(stdout, `${passive}goes on 0\n`);
+  });
+
+  it('is not told by others: no terminal, another user, no program', async () => {
+    const quiet = [
+      shell(['bash', '--noprofile', '--norc', '-c'], read),
+      shell(['dash', '-c'], `set -eu; ${read}`),
+      shell(['setpriv', '--reuid=65534', '--clear-groups', ...bash], read),
+      shell(bash, read, '/nowhere'),
+    ];
+    for (const { code, stdout } of await Promise.all(quiet))
+      assert.deepEqual([code, stdout], [0, 'goes on 0\n']);
+  });
+
+  it('keeps the trap that was there, its exit code, and the arguments of the shell', async () => {
+    writeFileSync(pair.at('passive', 'etc/motd'), 'edited\n');
+    await eventually('both know', async () => (await pair.json('passive', ['status']))['conflicts'] === 1);
+    const conflict = 'bm-confsync: 1 conflict waits: bm-confsync conflicts\n';
+    const own = `trap "echo 'it'\\''s mine' \\$? # last" EXIT; set -- one two; `;
+    const { code, stdout } = await shell(bash, `${own}. '${script}'; ${read}; echo $*; exit 7`);
+    const both = `${passive}${conflict}`;
+    assert.equal(stdout, `${both}${both}goes on 0\none two\nit's mine 7\n${conflict}`);
+    assert.equal(code, 7);
+    writeFileSync(pair.at('passive', 'etc/motd'), 'hello\n');
+    await eventually('it is over', async () => (await pair.json('passive', ['status']))['conflicts'] === 0);
+  });
+
+  it('a login and a logout on a terminal: silent when all is well, then what the other node lacks', async () => {
+    // What a login reads, with ours in the place of this machine's.
+    const profiles = join(pair.folder, 'profile.d');
+    mkdirSync(profiles);
+    symlinkSync(script, join(profiles, 'bm-confsync-notice.sh'));
+    const mounts = `mount --bind '${profiles}' /etc/profile.d; mount --bind '${binOf(pair, 'active')}' /usr/local/bin`;
+    const within = ['unshare', '--mount', 'sh', '-c', `${mounts}; exec "$@"`, 'sh'];
+    using terminal = new Terminal(join(pair.folder, 'tmux'), { within });
+    await terminal.shows(/^ready:/m);
+    const login = `clear; HOME='${pair.folder}' bash -l; echo left $?`;
+    terminal.type(login, 'Enter');
+    await terminal.shows(/[#$]$/m);
+    terminal.type('exit 3', 'Enter');
+    assert.doesNotMatch(await terminal.shows(/^left 3$/m), /bm-confsync:/);
+
+    await pair.sshd.pause();
+    write(pair.root('active'), { 'etc/a': 'a', 'etc/b': 'b', 'etc/motd': 'new' });
+    await eventually('three changes wait', async () => {
+      const { peers } = (await pair.json('active', ['status'])) as {
+        peers?: { pending: number; connected: boolean }[];
+      };
+      return peers?.[0]?.pending === 3 && !peers[0].connected;
+    });
+    const waiting = /^bm-confsync: 3 changes not yet on mail2 \(not connected\): bm-confsync status$/gm;
+    terminal.type(login, 'Enter');
+    const begun = await terminal.shows(/^bm-confsync: 3 changes.*[#$]$/ms);
+    assert.equal(begun.match(waiting)?.length, 1, begun);
+    terminal.type('exit', 'Enter');
+    const ended = await terminal.shows(/^left 0$/m);
+    assert.equal(ended.match(waiting)?.length, 2, ended);
+    await pair.sshd.restart();
+  });
+
+  it('a daemon that hangs, a program that does, and a daemon that is gone hold no shell up', async () => {
+    const hanging = join(pair.folder, 'hanging');
+    mkdirSync(hanging);
+    writeFileSync(join(hanging, 'bm-confsync'), '#!/bin/sh\nexec sleep 600\n', { mode: 0o755 });
+    active.process.kill('SIGSTOP');
+    const [silent, stuck] = await Promise.all([
+      shell(bash, read, binOf(pair, 'active')),
+      shell(bash, read, hanging),
+    ]);
+    active.process.kill('SIGCONT');
+    const line = 'bm-confsync: the daemon of this node does not answer: systemctl status bm-confsync\n';
+    assert.deepEqual([silent.code, silent.stdout], [0, `${line}goes on 0\n${line}`]);
+    assert.deepEqual([stuck.code, stuck.stdout], [0, 'goes on 0\n']);
+    await active.stop();
+    const gone = await shell(bash, read, binOf(pair, 'active'));
+    const dead = 'bm-confsync: the daemon does not run on this node: systemctl start bm-confsync\n';
+    assert.deepEqual([gone.code, gone.stdout], [0, `${dead}goes on 0\n${dead}`]);
+  });
+});
+
+/** The program as a node has it. */
+function install(pair: Pair, node: 'active' | 'passive'): void {
+  mkdirSync(binOf(pair, node), { recursive: true });
+  const text = `#!/bin/sh\nexec '${process.execPath}' '${mainFile}' "$@" --config '${pair.config(node)}'\n`;
+  writeFileSync(join(binOf(pair, node), 'bm-confsync'), text, { mode: 0o755 });
+}
+
+function binOf(pair: Pair, node: 'active' | 'passive'): string {
+  return join(pair.folder, node, 'bin');
+}
+
+function ran(program: string, words: readonly string[], environment: NodeJS.ProcessEnv): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(program, words, { env: environment }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+    });
+  });
+}
