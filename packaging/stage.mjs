@@ -43,7 +43,7 @@ const parts = [
   { origin: 'packaging/man.mjs', pack: packManuals },
   { origin: 'packaging/completion.mjs', pack: packCompletion },
   { origin: 'docs', pack: (stage) => copyFolder(at('docs'), join(stage, documents, 'docs')) },
-  { origin: 'monitoring', pack: (stage) => copyFolder(at('monitoring'), join(stage, documents, 'examples')) },
+  { origin: 'monitoring', pack: packMonitoring },
 ];
 
 /**
@@ -80,6 +80,14 @@ function packProgram({ stage, program, version }) {
   for (const path of filesIn(to).filter((path) => path.endsWith('.node'))) strip(path);
   const about = JSON.parse(readFileSync(join(program, 'package.json'), 'utf8'));
   write(join(to, 'package.json'), `${JSON.stringify({ ...about, version })}\n`);
+}
+
+/** What runs as it is goes where programs find it, which an image without documents has too; the rest are examples. */
+function packMonitoring(stage) {
+  const shared = { 'bm-check-confsync': 0o755, 'login-notice.sh': 0o644 };
+  for (const [name, mode] of Object.entries(shared))
+    copyFile(at('monitoring', name), join(stage, 'usr/share/bm-confsync', name), mode);
+  copyFolder(at('monitoring'), join(stage, documents, 'examples'), (path) => !(basename(path) in shared));
 }
 
 function packManuals(stage) {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../world/eventually.ts';
 import { mainFile, Pair, type Ran, type Running } from '../world/pair.ts';
 import { Terminal } from '../world/terminal.ts';
-import { write } from '../world/tree.ts';
+import { temporaryFolder, write } from '../world/tree.ts';
 
 const script = join(import.meta.dirname, '../../monitoring/login-notice.sh');
 
@@ -48,14 +48,20 @@ describe('the notice at login and logout', () => {
   });
 
   it('is not told by others: no terminal, another user, no program', async () => {
+    // A program that everybody may run, and that says something to everybody.
+    const open = temporaryFolder('open');
+    chmodSync(open, 0o755);
+    writeFileSync(join(open, 'bm-confsync'), '#!/bin/sh\necho told\n', { mode: 0o755 });
     const quiet = [
-      shell(['bash', '--noprofile', '--norc', '-c'], read),
-      shell(['dash', '-c'], `set -eu; ${read}`),
-      shell(['setpriv', '--reuid=65534', '--clear-groups', ...bash], read),
+      shell(['bash', '--noprofile', '--norc', '-c'], read, open),
+      shell(['dash', '-c'], `set -eu; ${read}`, open),
+      shell(['setpriv', '--reuid=65534', '--clear-groups', ...bash], read, open),
       shell(bash, read, '/nowhere'),
     ];
     for (const { code, stdout } of await Promise.all(quiet))
       assert.deepEqual([code, stdout], [0, 'goes on 0\n']);
+    assert.equal((await shell(bash, read, open)).stdout, 'told\ngoes on 0\ntold\n');
+    rmSync(open, { recursive: true });
   });
 
   it('keeps the trap that was there, its exit code, and the arguments of the shell', async () => {

@@ -11,6 +11,9 @@ import { build, type Ran, run, succeed } from './machine.ts';
 const parts = [
   ['packaging/man.mjs', '/usr/share/man/man1/bm-confsync.1.gz'],
   ['packaging/completion.mjs', '/usr/share/bash-completion/completions/bm-confsync'],
+  ['monitoring/bm-check-confsync', '/usr/share/bm-confsync/bm-check-confsync'],
+  ['monitoring/login-notice.sh', '/usr/share/bm-confsync/login-notice.sh'],
+  ['monitoring/telegraf-bm-confsync.conf', '/usr/share/doc/bm-confsync/examples/telegraf-bm-confsync.conf'],
 ] as const;
 
 type Packed = { readonly path: string; readonly mode: string; readonly owner: string };
@@ -99,7 +102,8 @@ describe('the packages', () => {
   });
 
   it('belong to root, and nobody else can write there', () => {
-    const programs = ['/usr/bin/bm-confsync', `${home}/node`];
+    const check = '/usr/share/bm-confsync/bm-check-confsync';
+    const programs = ['/usr/bin/bm-confsync', `${home}/node`, check];
     for (const { path, mode, owner } of [...deb, ...rpm]) {
       assert.equal(owner, 'root/root', path);
       const expected = mode.startsWith('d')
