@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Ended, Failure } from '../core/failure.ts';
 import type { Io } from './io.ts';
 import { type NoticeAt, noticeLines } from './notice.ts';
@@ -37,6 +36,7 @@ async function settled(config: string, at: NoticeAt): Promise<Status | undefined
     const found = await toldStatus(config, patienceMs);
     const isUnderWay = found?.peers.some(({ connected, pending }) => connected && pending > 0) ?? false;
     if (at === 'login' || !isUnderWay || performance.now() >= end) return found;
-    await pause(pollMs);
+    // Not from node:timers/promises, which every start would load.
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }

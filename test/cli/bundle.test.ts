@@ -97,6 +97,7 @@ describe('the bundle', () => {
     ['status', ...at],
     ['status', '--json', ...at],
     ['status', '--nagios', ...at],
+    ['notice', ...at],
     ['status', '--frob'],
     ['status', '--config'],
     ['status', '--config', '/nowhere/config.yml'],
@@ -219,6 +220,7 @@ describe('the bundle', () => {
       assertLight(['status', ...at]);
       assertLight(['status', '--json', ...at]);
       assertLight(['status', '--nagios', ...at]);
+      assertLight(['notice', ...at]);
     } finally {
       const ended = once(daemon, 'exit');
       daemon.kill();

@@ -110,6 +110,8 @@ describe('names', () => {
       assert.match(verified.stdout, new RegExp(`/etc/${name}\\\\x1b`));
     assertHarmless(verified);
     assertHarmless(await pair.run('active', ['verify', '--nagios']));
+    assertHarmless(await pair.run('active', ['status', '--nagios']));
+    assertHarmless(await pair.run('active', ['notice']));
     for (const name of ['file', 'link', 'fifo', 'none']) {
       const explained = await pair.run('active', ['explain', `/etc/${name}${sequence}`]);
       assert.match(explained.stdout, new RegExp(`^/etc/${name}\\\\x1b`));
