@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type NoticeAt, noticeLines } from '../../src/cli/notice.ts';
 import type { Status } from '../../src/cli/status.ts';
+import { toldNotice } from '../../src/cli/told-notice.ts';
+import { temporaryFolder } from '../world/tree.ts';
 import { following, healthy, peer } from './statuses.ts';
 
 const onPassive = 'this is mail2, the passive node: edit on mail1';
@@ -86,6 +92,49 @@ const table: [string, Status, Record<NoticeAt, string[]>][] = [
     },
   ],
 ];
+
+/** What is printed where a daemon gives these answers, the last one again and again; and how often it was asked. */
+async function told(answers: readonly Status[], at: NoticeAt): Promise<{ lines: string; asked: number }> {
+  const folder = temporaryFolder('notice');
+  const config = join(folder, 'config.yml');
+  writeFileSync(config, `node: mail1\nruntime: ${folder}\n`);
+  let asked = 0;
+  const daemon = createServer((socket) => {
+    const value = answers[Math.min(asked, answers.length - 1)];
+    asked += 1;
+    socket.end(`${JSON.stringify({ kind: 'value', value })}\n`);
+  });
+  daemon.listen(join(folder, 'control.sock'));
+  await once(daemon, 'listening');
+  let lines = '';
+  const out = (text: string): void => {
+    lines += text;
+  };
+  const io = { out, err: out, colour: false, interactive: false };
+  assert.equal(await toldNotice({ config, at }, io), 'done');
+  daemon.close();
+  rmSync(folder, { recursive: true });
+  return { lines, asked };
+}
+
+describe('notice, asked while a change is on its way', () => {
+  const waiting = peers({ pending: 1, lagMs: 30 });
+
+  it('tells nothing at logout when it arrives a moment later', async () => {
+    assert.deepEqual(await told([waiting, waiting, healthy], 'logout'), { lines: '', asked: 3 });
+  });
+
+  it('tells at logout what does not', async () => {
+    const { lines, asked } = await told([waiting], 'logout');
+    assert.equal(lines, 'bm-confsync: 1 change not yet on mail2: bm-confsync status\n');
+    assert.ok(asked > 1, String(asked));
+  });
+
+  it('waits for nothing at login, nor for a peer that is away', async () => {
+    assert.equal((await told([waiting], 'login')).asked, 1);
+    assert.equal((await told([peers({ pending: 1, connected: false })], 'logout')).asked, 1);
+  });
+});
 
 describe('notice', () => {
   for (const [name, found, expected] of table)
