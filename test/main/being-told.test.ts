@@ -144,10 +144,17 @@ describe('who is told how the nodes are', () => {
 
   it('a monitor, of a daemon that hangs, that is gone, and of a peer that is', async () => {
     active.process.kill('SIGSTOP');
-    const { code, stdout } = await pair.run('active', ['status', '--nagios']);
+    const [{ code, stdout }, ready] = await Promise.all([
+      pair.run('active', ['status', '--nagios']),
+      pair.run('active', ['ready', '--nagios']),
+    ]);
     active.process.kill('SIGCONT');
     assert.equal(code, 2, stdout);
     assert.match(stdout, /^BM-CONFSYNC CRITICAL - the daemon does not answer: .+\n$/);
+    assert.deepEqual(
+      [ready.code, ready.stdout],
+      [3, 'BM-CONFSYNC UNKNOWN - expected an answer of the daemon within 5 s, found none\n'],
+    );
 
     await pair.sshd.pause();
     await eventually('the peer is missed', async () => (await monitored('active')).code === 2);

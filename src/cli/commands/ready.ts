@@ -8,6 +8,7 @@ import { pluginLine } from '../plugin-line.ts';
 import { readinessFacts } from '../readiness.ts';
 import { paint } from '../render.ts';
 import type { Status } from '../status.ts';
+import { pluginPatienceMs } from '../told-status.ts';
 
 /** Whether this passive could take over now. Exit `drift` when not; each reason is printed. */
 export async function ready(
@@ -15,7 +16,7 @@ export async function ready(
   io: Io,
 ): Promise<Ended> {
   const node = await openNode(options.config, openLog({ format: 'text', level: 'warn' }));
-  const found = readiness(await factsOf(node));
+  const found = readiness(await factsOf(node, options.nagios ? { timeoutMs: pluginPatienceMs } : {}));
   const name = node.config.node;
   node.database.close();
   if (options.nagios) return nagios(name, found, io);
@@ -24,8 +25,9 @@ export async function ready(
   return found.ready ? 'done' : 'drift';
 }
 
-async function factsOf(node: Node): Promise<ReadinessFacts> {
-  const asked = await askDaemon({ runtime: node.config.runtime, command: 'status', args: {} });
+async function factsOf(node: Node, limit: { readonly timeoutMs?: number }): Promise<ReadinessFacts> {
+  const { runtime } = node.config;
+  const asked = await askDaemon({ runtime, command: 'status', args: {}, ...limit });
   const status = asked.answered ? (asked.value as Status) : undefined;
   const connected = status?.following?.connected ?? false;
   return readinessFacts(node, { daemonRunning: asked.answered, connected });
