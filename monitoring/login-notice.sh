@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2064,SC2119,SC2120,SC3045
 # Tells root at login what is not as it should be between the two nodes, and in bash at logout what is not on the other
-# node yet. Silent when all is well on the active node, and for everybody but root. To switch it on, on both nodes:
+# node yet. Silent when all is well on the active node, and for everybody but root. To switch it on, on the
+# active node, from where the link is replicated:
 #
 #   ln -s /usr/share/bm-confsync/login-notice.sh /etc/profile.d/bm-confsync-notice.sh
 #
