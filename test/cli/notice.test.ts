@@ -111,9 +111,12 @@ async function told(answers: readonly Status[], at: NoticeAt): Promise<{ lines: 
     lines += text;
   };
   const io = { out, err: out, colour: false, interactive: false };
-  assert.equal(await toldNotice({ config, at }, io), 'done');
-  daemon.close();
-  rmSync(folder, { recursive: true });
+  try {
+    assert.equal(await toldNotice({ config, at }, io), 'done');
+  } finally {
+    daemon.close();
+    rmSync(folder, { recursive: true });
+  }
   return { lines, asked };
 }
 

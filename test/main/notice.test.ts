@@ -47,9 +47,10 @@ describe('the notice at login and logout', () => {
     for (const { stdout } of await Promise.all(said)) assert.equal(stdout, `${passive}goes on 0\n`);
   });
 
-  it('is not told by others: no terminal, another user, no program', async () => {
+  it('is not told by others: no terminal, another user, no program', async (context) => {
     // A program that everybody may run, and that says something to everybody.
     const open = temporaryFolder('open');
+    context.after(() => rmSync(open, { recursive: true }));
     chmodSync(open, 0o755);
     writeFileSync(join(open, 'bm-confsync'), '#!/bin/sh\necho told\n', { mode: 0o755 });
     const quiet = [
@@ -61,7 +62,6 @@ describe('the notice at login and logout', () => {
     for (const { code, stdout } of await Promise.all(quiet))
       assert.deepEqual([code, stdout], [0, 'goes on 0\n']);
     assert.equal((await shell(bash, read, open)).stdout, 'told\ngoes on 0\ntold\n');
-    rmSync(open, { recursive: true });
   });
 
   it('keeps the trap that was there, its exit code, and the arguments of the shell', async () => {
