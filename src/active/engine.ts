@@ -60,6 +60,10 @@ export class Engine {
       tree: options.tree,
       peers: () => this.#peers,
       onNews: (path) => this.#hintPath(path, 'rename'),
+      onMissing: (path) => {
+        // While its deletion is held that is no news: the look at the end of the hold comes anyway.
+        if (!this.#held.has(path)) this.#hintPath(path, 'rename');
+      },
       onUnstable: (path) => this.unstable(path),
       onTrouble: (path, seen) => this.#note(path, seen),
       onDone: () => this.#tellQuiet(),

@@ -11,6 +11,8 @@ export type WalkingOptions = {
   readonly peers: () => readonly Peer[];
   /** It is to be looked at, and sent if it is news. */
   readonly onNews: (path: ReplicaPath) => void;
+  /** It was agreed on and is not there. */
+  readonly onMissing: (path: ReplicaPath) => void;
   readonly onUnstable: (path: ReplicaPath) => void;
   /** It is there and cannot be replicated, or it could not be looked at. */
   readonly onTrouble: (path: ReplicaPath, seen: Exclude<Observation, { kind: 'entry' | 'unstable' }>) => void;
@@ -62,7 +64,7 @@ export class Walking {
   }
 
   async #walkNow(from: ReplicaPath): Promise<void> {
-    const { tree, onNews, onUnstable, onTrouble } = this.#options;
+    const { tree, onNews, onMissing, onUnstable, onTrouble } = this.#options;
     const peers = this.#options.peers();
     const seen = new Set<ReplicaPath>();
     const unknown: ReplicaPath[] = [];
@@ -86,7 +88,7 @@ export class Walking {
     for (const { replicator } of peers) {
       for (const path of replicator.ledger.below(from)) {
         const hidden = unknown.some((directory) => path === directory || isBelow(path, directory));
-        if (!seen.has(path) && !hidden) onNews(path);
+        if (!seen.has(path) && !hidden) onMissing(path);
       }
     }
   }
