@@ -7,8 +7,8 @@ import { copyLocally, makeBenchPair, mustBeEqual, plant } from '../series.ts';
 import type { Figure, Survey } from '../survey.ts';
 import { type Usage, usageOf } from '../usage.ts';
 
-/** After this there is nothing left to do from the start. */
-const calmMs = 5000;
+/** After this there is nothing left to do from the start, and the memory of that is given back (cli/memory.ts). */
+const calmMs = 8000;
 const spanMs = 20_000;
 const mebibyte = 2 ** 20;
 
@@ -28,6 +28,9 @@ async function take(size: Size, bars: { cpuPercent?: number; mebibytes: number }
   await copyLocally(pair);
   await using both = await runBoth(pair);
   await mustBeEqual(pair);
+  // The first reconcile of so many files that nobody has hashed yet is no rest.
+  const flushed = await pair.bm('active', ['flush', '--timeout', '120s'], { timeoutMs: 130_000 });
+  if (flushed.code !== 0) throw new Error(`flush ended with ${flushed.code}: ${flushed.stderr}`);
   await pause(Math.min(calmMs, size.files * 5));
   const lasting = Math.min(spanMs, size.files * 4);
   const processes = [...processesOf(pair, both)];
