@@ -39,6 +39,17 @@ export const configurationFields: readonly Field[] = [
   ['versions.count', '20', 'versions of one path'],
   ['versions.days', '90', 'age'],
   ['versions.totalSize', '1GiB', 'all contents together'],
+  ['metrics', 'as below', 'where Prometheus can read, beside `metrics.sock` in `runtime`'],
+  ['metrics.port', 'none', 'port on which metrics are told, to programs of this machine alone'],
+  ['metrics.address', '127.0.0.1', 'loopback address for it'],
+  [
+    'metrics.textfile',
+    'none',
+    'file for the textfile collector of node-exporter; its name ends with `.prom`',
+  ],
+  ['metrics.interval', '15s', 'how often that file is written'],
+  ['canary', 'as below', 'a tiny file that proves that changes are noticed and carried over'],
+  ['canary.interval', '60s', 'between two of them; `off` for none'],
 ];
 
 /** Keys of a watchlist. */

@@ -59,6 +59,13 @@ export type Config = {
   };
   /** What is kept of overwritten content: the tightest of the three counts. */
   readonly versions: { readonly count: number; readonly days: number; readonly totalSizeBytes: number };
+  /** Where metrics can be read, beside the socket in `runtime`. */
+  readonly metrics: {
+    readonly port: { readonly address: string; readonly port: number } | undefined;
+    readonly textfile: { readonly path: string; readonly everyMs: number } | undefined;
+  };
+  /** Between two canaries, milliseconds; undefined for none. */
+  readonly canaryMs: number | undefined;
 };
 
 /**
@@ -77,7 +84,7 @@ export function loadConfig(file: string): Config {
 }
 
 function toConfig(file: string, raw: z.output<typeof configSchema>): Config {
-  const { limits, versions, role, ...same } = raw;
+  const { limits, versions, role, metrics, canary, ...same } = raw;
   return {
     ...same,
     file,
@@ -90,6 +97,12 @@ function toConfig(file: string, raw: z.output<typeof configSchema>): Config {
       massDeletion: limits.massDeletion,
     },
     versions: { count: versions.count, days: versions.days, totalSizeBytes: versions.totalSize },
+    metrics: {
+      port: metrics.port === undefined ? undefined : { address: metrics.address, port: metrics.port },
+      textfile:
+        metrics.textfile === undefined ? undefined : { path: metrics.textfile, everyMs: metrics.interval },
+    },
+    canaryMs: canary.interval === 'off' ? undefined : canary.interval,
   };
 }
 

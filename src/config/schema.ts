@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { posix } from 'node:path';
 import * as z from 'zod';
 import { durationForm, parseDuration } from './duration.ts';
@@ -100,6 +100,25 @@ const watchlistName = text(
 
 const policy = choice(['hold', 'active-wins', 'newest-wins']);
 
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Metrics are for programs of this machine: what goes over the network is for one of them to protect. */
+const metrics = mapping({
+  port: wholeNumber(1, 65_535).optional(),
+  address: text('a loopback address such as 127.0.0.1 or ::1', (value) => {
+    return isIP(value) !== 0 && loopback.check(value, isIP(value) === 6 ? 'ipv6' : 'ipv4');
+  }).default('127.0.0.1'),
+  textfile: absolutePath.optional(),
+  interval: duration.prefault('15s'),
+});
+
+const canaryForm = `${durationForm}, or off`;
+const canary = mapping({
+  interval: z.union([z.literal('off'), duration], { error: canaryForm }).prefault('60s'),
+});
+
 /** The configuration file as it is written, with every default filled in. */
 export const configSchema = mapping({
   node: name,
@@ -135,6 +154,8 @@ export const configSchema = mapping({
     days: wholeNumber(1, 36_500).default(90),
     totalSize: size.prefault('1GiB'),
   }).prefault({}),
+  metrics: metrics.prefault({}),
+  canary: canary.prefault({}),
 }).superRefine((config, context) => {
   const seen = new Set([config.node]);
   config.peers.forEach((one, index) => {

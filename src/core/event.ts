@@ -76,6 +76,13 @@ export type Event =
   | { readonly kind: 'overflow-suspected'; readonly events: number }
   /** The program of a validator or an apply hook is not installed. Told once a process. */
   | { readonly kind: 'validator-skipped'; readonly command: string }
+  /** The canary was not acknowledged in time: changes may go unnoticed. */
+  | { readonly kind: 'canary-silent'; readonly peer: string; readonly silentMs: number }
+  | { readonly kind: 'canary-heard'; readonly peer: string; readonly latencyMs: number }
+  /** No canary could be written on this node. */
+  | { readonly kind: 'canary-failed'; readonly detail: string }
+  /** Nobody can read the metrics at `where`. */
+  | { readonly kind: 'metrics-failed'; readonly where: string; readonly detail: string }
   | { readonly kind: 'leftover-swept'; readonly path: string; readonly kept: boolean };
 
 /** Where events go. */

@@ -68,6 +68,15 @@ const sentences = {
   resumed: () => at('notice', 'replication goes on'),
   'overflow-suspected': (event) =>
     at('info', `${event.events} events in a burst: everything is looked at again`),
+  'canary-silent': (event) =>
+    at(
+      'error',
+      `no canary reached ${event.peer} for ${seconds(event.silentMs)}: changes may go unnoticed until the next full comparison; systemctl restart bm-confsync`,
+    ),
+  'canary-heard': (event) =>
+    at('notice', `a canary reached ${event.peer} again, within ${seconds(event.latencyMs)}`),
+  'canary-failed': (event) => at('warn', `${event.detail}; a dead watcher would go unnoticed`),
+  'metrics-failed': (event) => at('warn', `nobody can read them at ${event.where}: ${event.detail}`),
   'leftover-swept': (event) =>
     at('notice', `${event.path}, left by an interrupted write${event.kept ? '; its content is kept' : ''}`),
   'validator-skipped': (event) =>

@@ -17,8 +17,11 @@ function loadedWith(file: string, known = new Set<string>()): Set<string> {
   return known;
 }
 
-/** A request of the peer comes in a session of its own, to a receiver that has just started. */
-const soon = ['src/cli/peer-requests.ts'];
+/**
+ * A request of the peer comes in a session of its own, to a receiver that has just started. Metrics that nobody may ever
+ * ask for are not loaded before somebody does; where that fails it is told, and nothing else does.
+ */
+const soon = ['src/cli/peer-requests.ts', 'src/control/metrics.ts'];
 
 // An upgrade replaces the files of the program while these run, for weeks or in the middle of a push.
 for (const command of ['run', 'receive']) {

@@ -69,10 +69,11 @@ export function packageOf(specifier: string): string | undefined {
   return names.slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
 }
 
-/** Which files import each package. */
+/** Which files import each package. Files of declarations import nothing when the program runs. */
 export function importersOf(sources: Sources): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const [file, source] of sources) {
+    if (file.endsWith('.d.ts')) continue;
     for (const name of new Set(importsOf(source).map(packageOf))) {
       if (name !== undefined) found.set(name, [...(found.get(name) ?? []), file]);
     }
@@ -81,7 +82,7 @@ export function importersOf(sources: Sources): Map<string, string[]> {
 }
 
 /** Packages that only one file may know, so that they can be replaced there. */
-const single = ['chokidar', 'p-queue', 'fast-glob', 'micromatch', 'xxhash-wasm', 'winston'];
+const single = ['chokidar', 'p-queue', 'fast-glob', 'micromatch', 'xxhash-wasm', 'winston', 'prom-client'];
 
 export function packageFaults(sources: Sources): string[] {
   const importers = importersOf(sources);

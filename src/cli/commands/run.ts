@@ -1,12 +1,16 @@
+import { serveMetrics } from '../../control/metrics.ts';
 import { notifySystemd, watchdogIntervalMs } from '../../control/notify.ts';
 import { serveControl } from '../../control/server.ts';
+import { Tally } from '../../control/tally.ts';
 import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { serveRequest } from '../daemon/requests.ts';
+import { statusOf } from '../daemon/status.ts';
 import { Tap } from '../daemon/tap.ts';
 import { keepHeapSmall } from '../memory.ts';
 import { openNode } from '../node.ts';
+import { productVersion } from '../product.ts';
 
 export type RunOptions = {
   readonly config: string;
@@ -17,7 +21,9 @@ export type RunOptions = {
 /** Runs until SIGTERM or SIGINT. */
 export async function runDaemon(options: RunOptions): Promise<Exit> {
   keepHeapSmall();
-  const tap = new Tap(openLog({ format: options.logFormat, level: options.logLevel }));
+  const startedAt = Date.now();
+  const tally = new Tally(openLog({ format: options.logFormat, level: options.logLevel }));
+  const tap = new Tap(tally.log);
   const stopping = new AbortController();
   const stop = (): void => stopping.abort();
   process.once('SIGTERM', stop);
@@ -33,6 +39,15 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
         `bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
       ),
   });
+  const metrics = await serveMetrics({
+    runtime: node.config.runtime,
+    ...node.config.metrics,
+    tell: () => ({
+      measured: { ...statusOf(node, daemon), version: productVersion, startedAt },
+      tallied: tally.told(),
+    }),
+    onFailed: (where, detail) => tap.log({ kind: 'metrics-failed', where, detail }),
+  });
   await daemon.start();
   notifySystemd('READY=1');
   const watchdogMs = watchdogIntervalMs();
@@ -44,6 +59,7 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
   });
   notifySystemd('STOPPING=1');
   clearInterval(watchdog);
+  await metrics[Symbol.asyncDispose]();
   await control[Symbol.asyncDispose]();
   await daemon.stop();
   node.database.close();
