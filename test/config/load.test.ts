@@ -45,7 +45,19 @@ test('a file with the node name alone gets every default', () => {
     reconcileMinutes: 5,
     settle: { deleteHoldMs: 500, maxWaitMs: 5000 },
     versions: { count: 20, days: 90, totalSizeBytes: 1_073_741_824 },
+    metrics: { port: undefined, textfile: undefined },
+    canaryMs: 60_000,
   });
+});
+
+test('metrics are told where the file says, the canary as often', () => {
+  const { metrics, canaryMs } = load(
+    'node: a\nmetrics: { port: 9475, address: "::1", textfile: /a/../b.prom, interval: 1m }\ncanary: { interval: 5s }\n',
+  );
+  assert.deepEqual(metrics.port, { address: '::1', port: 9475 });
+  assert.deepEqual(metrics.textfile, { path: '/b.prom', everyMs: 60_000 });
+  assert.equal(canaryMs, 5000);
+  assert.equal(load('node: a\ncanary: { interval: off }\n').canaryMs, undefined);
 });
 
 test('every key is read, and a part of a mapping keeps the defaults of the rest', () => {
@@ -258,6 +270,21 @@ const mistakes: readonly (readonly [string, string, string])[] = [
   ['an open list', 'node: a\npeers: [', 'expected valid YAML, found a mistake: '],
   ['a tab', 'node: a\nlimits:\n\tx: 1', ':3: expected valid YAML, found a mistake: Tabs'],
   ['two documents', 'node: a\n---\nnode: b', 'expected valid YAML, found a mistake: '],
+  [
+    'metrics for the network',
+    'node: a\nmetrics: { port: 9475, address: 0.0.0.0 }',
+    ':2: metrics.address: expected a loopback address such as 127.0.0.1 or ::1, found "0.0.0.0"',
+  ],
+  [
+    'metrics for a host by its name',
+    'node: a\nmetrics: { address: localhost }',
+    ':2: metrics.address: expected a loopback address',
+  ],
+  [
+    'a canary without unit',
+    'node: a\ncanary:\n  interval: 60',
+    ':3: canary.interval: expected a duration such as 500ms, 30s, 5m, 2h or 1d, or off, found 60',
+  ],
   ['a tag', 'node: !secret a', ':1: expected valid YAML, found a mistake: '],
   ['an unknown alias', 'node: *x', ':1: expected YAML that can be resolved, found '],
 ];
