@@ -90,6 +90,7 @@ const wellPackaged = {
   'src/config/match.ts': "import micromatch from 'micromatch';",
   'src/files/hash.ts': "import xxhash from 'xxhash-wasm';",
   'src/log/log.ts': "import winston from 'winston';",
+  'src/control/exposition.ts': "import Registry from 'prom-client/lib/registry.js';",
 };
 
 describe('the checks can fail', () => {

@@ -1,3 +1,4 @@
+import { canaryPath, isCanary } from '../core/canary.ts';
 import { DirtyPaths } from '../core/dirty.ts';
 import type { Log } from '../core/event.ts';
 import type { PathFailure } from '../core/failure.ts';
@@ -6,6 +7,7 @@ import type { Observation } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
 import { agreedBelow } from './agreement.ts';
+import type { Canaries } from './canary.ts';
 import type { Peer } from './peer.ts';
 import type { Tree } from './tree.ts';
 import { Walking } from './walking.ts';
@@ -25,6 +27,7 @@ export type EngineOptions = {
   readonly degradedWalkMs: number;
   /** Called after each full reconcile, when it is a good moment to write down what was seen. */
   readonly onIdle: () => void;
+  readonly canaries: Canaries;
 };
 
 /** Looks at this many paths before the event loop gets its turn. */
@@ -151,7 +154,7 @@ export class Engine {
   }
 
   #hintPath(path: ReplicaPath, change: 'rename' | 'write'): void {
-    if (!this.#options.tree.watchlists.includes(path)) return;
+    if (!isCanary(path) && !this.#options.tree.watchlists.includes(path)) return;
     this.#dirty.hint(path, change, this.#options.now());
     this.#planLooks();
   }
@@ -182,7 +185,8 @@ export class Engine {
       });
     }
     for (const { replicator } of this.#peers)
-      for (const [path, since] of present) replicator.changed(path, since);
+      for (const [path, since] of present) if (!isCanary(path)) replicator.changed(path, since);
+    if (present.has(canaryPath)) for (const peer of this.#peers) void this.#options.canaries.carry(peer);
     if ((this.#dirty.nextAt() ?? Number.POSITIVE_INFINITY) > now) this.#tellGone();
     this.#planLooks();
     this.#tellQuiet();

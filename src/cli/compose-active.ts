@@ -1,10 +1,12 @@
 import type { FoundConflict } from '../active/agreement.ts';
+import { Canaries } from '../active/canary.ts';
 import { Engine } from '../active/engine.ts';
 import { Peer } from '../active/peer.ts';
 import { Replicator } from '../active/replicator.ts';
 import { Tree } from '../active/tree.ts';
 import type { Peer as PeerConfig } from '../config/load.ts';
 import { clocksAgree, settle } from '../core/conflict.ts';
+import type { FileEntry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
 import type { Seat } from '../core/seat.ts';
 import { Ledger } from '../state/ledger.ts';
@@ -17,7 +19,12 @@ import { productVersion } from './product.ts';
 const degradedWalkMs = 10_000;
 
 /** The sender's half of a node. */
-export type ActiveNode = { readonly engine: Engine; readonly tree: Tree; readonly peers: readonly Peer[] };
+export type ActiveNode = {
+  readonly engine: Engine;
+  readonly tree: Tree;
+  readonly peers: readonly Peer[];
+  readonly canaries: Canaries;
+};
 
 export type ActiveHooks = {
   /**
@@ -31,6 +38,8 @@ export type ActiveHooks = {
   readonly onDisabled?: () => void;
   /** A policy chose the passive's side: its entry is to be carried here. */
   readonly onTakePassive?: (peer: Peer, conflict: FoundConflict) => void;
+  /** A canary is durable on a peer. */
+  readonly onCanary?: (peer: string, put: FileEntry) => void;
 };
 
 /** Puts the sender together, not yet started. */
@@ -38,8 +47,10 @@ export function composeActive(node: Node, hooks: ActiveHooks = {}): ActiveNode {
   const { config, cache, log } = node;
   const tree = openTree(node);
   const now = Date.now;
+  const canaries = new Canaries({ tree, onDurable: (peer, put) => hooks.onCanary?.(peer, put) });
   const engine = new Engine({
     tree,
+    canaries,
     log,
     now,
     deleteHoldMs: config.settle.deleteHoldMs,
@@ -50,7 +61,7 @@ export function composeActive(node: Node, hooks: ActiveHooks = {}): ActiveNode {
   });
   const peers: Peer[] = config.peers.map((peer) => composePeer(node, { peer, tree, engine, hooks }));
   engine.serve(peers);
-  return { engine, tree, peers };
+  return { engine, tree, peers, canaries };
 }
 
 type Parts = {

@@ -27,6 +27,7 @@ export function statusLines(found: Status, view: StatusView): string[] {
     ...heldLines(found, view),
     ...peerLines(found, view),
     ...watchingLines(found, view),
+    ...canaryLines(found, view),
   ];
 }
 
@@ -170,4 +171,23 @@ function watchingLines({ daemon, watching, watchlists }: Status, { paint }: Stat
   ];
   if (degraded !== null) lines.push(`  ${paint('yellow', 'degraded')}: ${oneLine(degraded, 300)}`);
   return lines;
+}
+
+/** One line: of the peer that hears least. None while nothing is sent: it has other reasons that none arrives. */
+function canaryLines({ canary, halt, ha }: Status, { now, paint }: StatusView): string[] {
+  if (canary === undefined || canary === null || halt !== null || ha.state === 'disabled') return [];
+  const silent = canary.peers.find(({ silentMs }) => silentMs !== null);
+  if (silent !== undefined) {
+    const since = `none reached ${oneLine(silent.peer, 64)} for ${durationText(silent.silentMs ?? 0)}`;
+    return [
+      `${paint('red', 'canary SILENT')}: ${since}; changes may go unnoticed: systemctl restart bm-confsync`,
+    ];
+  }
+  const [oldest] = canary.peers
+    .filter(({ lastAt }) => lastAt !== null)
+    .sort((a, b) => (a.lastAt ?? 0) - (b.lastAt ?? 0));
+  if (oldest === undefined) return [];
+  const { peer, latencyMs, lastAt } = oldest;
+  const took = latencyMs === null ? '' : `${durationText(latencyMs)} after it was written, `;
+  return [`canary: on ${oneLine(peer, 64)} ${took}${durationText(Math.max(0, now - (lastAt ?? now)))} ago`];
 }

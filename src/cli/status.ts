@@ -62,7 +62,12 @@ export function failoverOf(node: Node, found: Omit<Status, 'failover'>): Failove
     haEnabled: found.ha.state === 'enabled',
     halted: found.halt !== null,
     conflicts: found.conflicts,
-    peers: found.peers.map((peer) => ({ ...peer, held: peer.troubles.length + skipped })),
+    peers: found.peers.map((peer) => ({
+      ...peer,
+      held: peer.troubles.length + skipped,
+      canarySilent:
+        found.canary?.peers.some((one) => one.peer === peer.name && one.silentMs !== null) ?? false,
+    })),
   });
 }
 
@@ -122,5 +127,17 @@ export type Status = {
     readonly degraded: string | null;
   };
   readonly watchlists: readonly string[];
+  /** On an active; null where the configuration wants none, undefined of a daemon of an earlier version. */
+  readonly canary?: {
+    readonly intervalMs: number;
+    readonly peers: readonly {
+      readonly peer: string;
+      /** How long the last one took. */
+      readonly latencyMs: number | null;
+      readonly lastAt: number | null;
+      /** For how long none arrived although the peer is connected; null: all is well. */
+      readonly silentMs: number | null;
+    }[];
+  } | null;
   readonly troubles: readonly Trouble[];
 };

@@ -1,3 +1,4 @@
+import { canaryFolder } from '../core/canary.ts';
 import { isBelow, isTemporaryName, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { matches, mayMatchBelow, type Pattern, unionOf } from './match.ts';
 
@@ -59,7 +60,7 @@ export function createRules(compiled: readonly CompiledRule[]): Rules {
   function exclusionOf(path: ReplicaPath): Exclusion | undefined {
     const above = exclusionOfDirectory(parentOf(path));
     if (above !== undefined) return above;
-    if (isTemporaryName(nameOf(path))) return { at: path, rule: undefined };
+    if (isTemporaryName(nameOf(path)) || path === canaryFolder) return { at: path, rule: undefined };
     const rule = findExclude(path);
     return rule === undefined ? undefined : { at: path, rule };
   }

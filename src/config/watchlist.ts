@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as z from 'zod';
+import { isCanary } from '../core/canary.ts';
 import type { ConflictPolicy } from '../core/conflict.ts';
 import { isBelow, parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 import {
@@ -213,7 +214,7 @@ function commandsOf(reader: Reader, key: 'validate' | 'apply'): Command[] {
         match,
         run,
         timeoutMs: timeout,
-        matches: (path: ReplicaPath) => matches(pattern, path),
+        matches: (path: ReplicaPath) => !isCanary(path) && matches(pattern, path),
       },
     ];
   });

@@ -19,6 +19,8 @@ export type ActiveFacts = {
     /** Paths that could not be sent. */
     readonly held: number;
     readonly watchlistsAgree: boolean | null;
+    /** No canary arrives there: changes may not be noticed. */
+    readonly canarySilent?: boolean;
   }[];
 };
 
@@ -50,6 +52,7 @@ function peerReasons(peer: ActiveFacts['peers'][number]): FailoverReason[] {
   else if (state !== 'live') reasons.push({ code: 'not-connected', text: `${name} is not connected` });
   if (pending > 0) reasons.push({ code: 'pending', text: `${pending} not yet on ${name}` });
   if (held > 0) reasons.push({ code: 'held', text: `${held} cannot be sent to ${name}` });
+  if (peer.canarySilent === true) reasons.push({ code: 'canary-silent', text: `no canary reaches ${name}` });
   if (peer.watchlistsAgree === false) reasons.push({ code: 'watchlists-differ', text: 'watchlists differ' });
   return reasons;
 }

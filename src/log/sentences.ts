@@ -71,7 +71,7 @@ const sentences = {
   'canary-silent': (event) =>
     at(
       'error',
-      `no canary reached ${event.peer} for ${seconds(event.silentMs)}: changes may go unnoticed until the next full comparison; systemctl restart bm-confsync`,
+      `no canary reached ${event.peer} for ${seconds(event.silentMs)}: the watcher may be dead, and changes are found only by looking at everything now and then; systemctl restart bm-confsync`,
     ),
   'canary-heard': (event) =>
     at('notice', `a canary reached ${event.peer} again, within ${seconds(event.latencyMs)}`),

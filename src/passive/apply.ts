@@ -1,3 +1,4 @@
+import { isCanary } from '../core/canary.ts';
 import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { parentOf, type ReplicaPath } from '../core/path.ts';
@@ -223,7 +224,8 @@ export class Applier {
         : [],
     );
     syncFiles(files);
-    this.#options.intend?.(ready.map(({ push }) => push));
+    const lasting = ready.flatMap(({ push }) => (isCanary(push.path) ? [] : [push]));
+    if (lasting.length > 0) this.#options.intend?.(lasting);
   }
 
   #syncNames(batch: readonly Operation[]): void {

@@ -1,3 +1,4 @@
+import { isCanary } from '../core/canary.ts';
 import type { PathFailure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { admitSender } from '../core/seat.ts';
@@ -255,6 +256,7 @@ export class Receiver {
   #remember({ push, result }: Applied): void {
     const { node, memory, peer, onAnswered } = this.#options;
     const { path, put } = push;
+    if (isCanary(path)) return;
     onAnswered(path);
     const agreed = result.kind === 'applied' || result.kind === 'already-there';
     if (agreed && node.watchlists.includes(path)) {

@@ -1,8 +1,10 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { admitPush } from '../core/admit.ts';
+import { isCanary, isCanaryPush } from '../core/canary.ts';
 import { type Entry, type FileEntry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { ancestorsOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { makeRoom } from '../files/canary.ts';
 import { Directories, type OpenDirectory, type OpenParent } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
@@ -58,14 +60,12 @@ export class Stager {
 
   admit(push: PushMessage, body: Buffer, where: Where): Operation {
     const { path, put } = push;
+    if (isCanary(path)) return this.#admitCanary(push, body, where);
     const { watchlists } = this.#options;
     const implied =
       put.kind === 'directory' && push.expect.kind === 'absent' && watchlists.impliedDirectory(path);
     if (!watchlists.includes(path) && !implied) {
-      return answer(
-        push,
-        refused({ reason: 'outside-watchlist', detail: 'this node’s own watchlists do not include it' }),
-      );
+      return answer(push, refused(outside));
     }
     // To `observe` nothing is below a link, so a deletion there is done. Anything else has no place to go.
     const parent = where.directories.parentOf(path);
@@ -85,6 +85,18 @@ export class Stager {
         put.kind === 'file' ? changeTime(target, put.mtime) : undefined,
       );
     if (!parent.ok) return answer(push, refused(parent));
+    return this.#stage({ push, replaces: disk.entry, parent, where }, body);
+  }
+
+  /** Whatever canary is here is one of an earlier moment, so that nobody has to expect it. */
+  #admitCanary(push: PushMessage, body: Buffer, where: Where): Operation {
+    const room = makeRoom(where.directories);
+    if (typeof room === 'object') return answer(push, refused(room));
+    const parent = where.directories.parentOf(push.path);
+    const disk = this.#look(push.path, parent);
+    if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
+    const fits = isCanaryPush(push.put, disk.entry) && push.content === 'inline' && !where.grouped;
+    if (!fits || !parent.ok) return answer(push, refused(parent.ok ? outside : parent));
     return this.#stage({ push, replaces: disk.entry, parent, where }, body);
   }
 
@@ -226,6 +238,11 @@ export class Stager {
     }
   }
 }
+
+const outside: PathFailure = {
+  reason: 'outside-watchlist',
+  detail: 'this node’s own watchlists do not include it',
+};
 
 const directoryInGroup: PathFailure = {
   reason: 'unsupported-type',

@@ -1,4 +1,5 @@
 import { opendirSync, rmdirSync } from 'node:fs';
+import { isCanary } from '../core/canary.ts';
 import { absent, type Entry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { childOf, parentOf, type ReplicaPath } from '../core/path.ts';
@@ -151,6 +152,7 @@ export class Swapper {
   #keep(from: string, path: ReplicaPath, entry: Entry, reason: VersionReason): PathFailure | undefined {
     try {
       if (entry.kind === 'directory') rmdirSync(from);
+      else if (isCanary(path)) removeTemporary(from);
       else this.#options.keepVersion({ from, path, entry, reason });
       return undefined;
     } catch (error) {

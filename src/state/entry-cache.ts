@@ -1,3 +1,4 @@
+import { isCanary } from '../core/canary.ts';
 import type { Entry } from '../core/entry.ts';
 import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
 import type { EntryCache } from '../files/observation.ts';
@@ -40,6 +41,8 @@ export class EntryCacheStore implements EntryCache {
   }
 
   set(path: string, stamp: string, entry: Entry): void {
+    // It is another one each time.
+    if (isCanary(path)) return;
     const text = `${stamp}\n${packEntry(entry)}`;
     this.#memory.set(path, text);
     this.#pending.set(path, text);

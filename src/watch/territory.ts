@@ -1,3 +1,4 @@
+import { canaryFolder, isCanary } from '../core/canary.ts';
 import { ancestorsOf, isBelow, type ReplicaPath } from '../core/path.ts';
 
 /** What the watcher has to know of the watchlists. */
@@ -17,11 +18,15 @@ export type WatchedLists = {
  */
 export class Territory {
   readonly #lists: WatchedLists;
+  readonly #canary: boolean;
   readonly #onTheWay: ReadonlySet<ReplicaPath>;
 
-  constructor(lists: WatchedLists) {
+  /** `canary`: the canary is told of as well. */
+  constructor(lists: WatchedLists, { canary = false } = {}) {
     this.#lists = lists;
-    this.#onTheWay = new Set(['/' as ReplicaPath, ...lists.roots.flatMap(ancestorsOf)]);
+    this.#canary = canary;
+    const toCanary = canary ? [...ancestorsOf(canaryFolder), canaryFolder] : [];
+    this.#onTheWay = new Set(['/' as ReplicaPath, ...lists.roots.flatMap(ancestorsOf), ...toCanary]);
   }
 
   watches(directory: ReplicaPath): boolean {
@@ -29,7 +34,7 @@ export class Territory {
   }
 
   includes(path: ReplicaPath): boolean {
-    return this.#lists.includes(path);
+    return this.#lists.includes(path) || (this.#canary && isCanary(path));
   }
 
   /** What has to be looked at when something happened to a whole directory: never all of `/var`. */

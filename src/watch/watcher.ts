@@ -23,6 +23,7 @@ export type WatcherOptions = {
   /** Prefix of every watched path: an existing directory. */
   readonly root: string;
   readonly watchlists: WatchedLists;
+  readonly canary?: boolean;
   /** Called for each hint until close. Must not throw. */
   onHint(hint: Hint): void;
   /** Called once for each kind of problem. The watcher stays alive; the rest is up to periodic scans. */
@@ -80,7 +81,7 @@ class DirectoryWatcher implements Watcher {
   constructor(options: WatcherOptions, root: string) {
     this.#options = options;
     this.#ground = new Ground(root);
-    this.#territory = new Territory(options.watchlists);
+    this.#territory = new Territory(options.watchlists, { canary: options.canary === true });
     this.#chokidar = new DirectoryWatches({
       ignored: (path, stats) => this.#isIgnored(path, stats),
       // The events of the first scan tell which directories are watched.

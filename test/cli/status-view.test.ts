@@ -10,6 +10,10 @@ import { healthy, now, peer } from './statuses.ts';
 const plain = { now, paint: (_colour: unknown, text: string) => text };
 
 const conflict = { id: '1a2b3c4d5e', path: '/etc/a', kind: 'edited-on-passive', detectedAt: now - 60_000 };
+const silent: Status['canary'] = {
+  intervalMs: 60_000,
+  peers: [{ peer: 'mail2', latencyMs: 7, lastAt: now - 240_000, silentMs: 240_000 }],
+};
 const trouble = (n: number) => ({ path: `/etc/${n}`, reason: 'too-large', detail: '70 MiB' }) as const;
 const not = (text: string): Status['failover'] => ({ safe: false, reasons: [{ code: 'x', text }] });
 
@@ -24,6 +28,41 @@ const table: [string, Status, string[]][] = [
       'held: nothing',
       'peer mail2: live, 0 paths pending, last change durable 5.0 s ago (4 ms after it was made)',
       'watching: 5,012 paths in 310 directories (bluemind)',
+    ],
+  ],
+  [
+    'canaries arrive, at one peer longer ago',
+    {
+      ...healthy,
+      canary: {
+        intervalMs: 60_000,
+        peers: [
+          { peer: 'mail3', latencyMs: 9, lastAt: now - 1000, silentMs: null },
+          { peer: 'mail2', latencyMs: 7.2, lastAt: now - 40_000, silentMs: null },
+        ],
+      },
+    },
+    [
+      'mail1: active, epoch 3, HA enabled',
+      'safe to fail over: yes',
+      'not in sync: nothing',
+      'held: nothing',
+      'peer mail2: live, 0 paths pending, last change durable 5.0 s ago (4 ms after it was made)',
+      'watching: 5,012 paths in 310 directories (bluemind)',
+      'canary: on mail2 7 ms after it was written, 40.0 s ago',
+    ],
+  ],
+  [
+    'no canary arrives',
+    { ...healthy, canary: silent, failover: not('no canary reaches mail2') },
+    [
+      'mail1: active, epoch 3, HA enabled',
+      'safe to fail over: NO: no canary reaches mail2',
+      'not in sync: nothing',
+      'held: nothing',
+      'peer mail2: live, 0 paths pending, last change durable 5.0 s ago (4 ms after it was made)',
+      'watching: 5,012 paths in 310 directories (bluemind)',
+      'canary SILENT: none reached mail2 for 4 min 0 s; changes may go unnoticed: systemctl restart bm-confsync',
     ],
   ],
   [
@@ -145,6 +184,7 @@ describe('status', () => {
       oldestConflicts: Array.from({ length: Math.min(3, conflicts) }, () => ({ ...conflict, path })),
       watching: { ...healthy.watching, degraded },
       watchlists: [path],
+      canary: silent,
       troubles,
       failover: { safe: reasons.length === 0, reasons },
     }));

@@ -22,6 +22,7 @@ describe('a failover from the active', () => {
       { peers: [{ ...live, watchlistsAgree: false }] },
       ['watchlists-differ'],
     ],
+    ['is not when no canary arrives', { peers: [{ ...live, canarySilent: true }] }, ['canary-silent']],
     ['is when it is not known whether they differ', { peers: [{ ...live, watchlistsAgree: null }] }, []],
     ['needs one good peer', { peers: [{ ...live, state: 'offline', pending: 3 }, live] }, []],
     ['tells all reasons', { conflicts: 2, halted: true }, ['halted', 'conflicts']],

@@ -153,6 +153,7 @@ describe('failover between real processes over a real sshd', () => {
           void side.stop();
         },
         onDisabled: () => undefined,
+        onCanary: () => undefined,
       });
       // Before the daemon follows: the other node was promoted, and has just told the receiver of this one.
       for (const [name, role] of [

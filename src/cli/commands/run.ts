@@ -29,7 +29,7 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
   const node = await openNode(options.config, tap.log);
-  const daemon = new Daemon(node);
+  const daemon = new Daemon(node, (peer, latencyMs) => tally.canary(peer, latencyMs));
   // The socket comes first: it is what keeps a second daemon out.
   const control = await serveControl({
     runtime: node.config.runtime,

@@ -2,6 +2,7 @@ import type { Peer } from '../../active/peer.ts';
 import { resync } from '../../active/resync.ts';
 import { verifyPeer } from '../../active/verify.ts';
 import type { Reply } from '../../control/protocol.ts';
+import type { FileEntry } from '../../core/entry.ts';
 import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
 import type { Halt } from '../../core/safety.ts';
@@ -23,6 +24,7 @@ const reportMs = 60_000;
 export type ActiveSideHooks = {
   readonly onRefused: (peer: string, reason: string, epoch: number) => void;
   readonly onDisabled: () => void;
+  readonly onCanary: (peer: string, put: FileEntry) => void;
 };
 
 /** What the daemon of an active node does, and the answers only it can give. */
@@ -40,6 +42,7 @@ export class ActiveSide {
       seat,
       onRefused: hooks.onRefused,
       onDisabled: hooks.onDisabled,
+      onCanary: hooks.onCanary,
       onTakePassive: (peer, found) => {
         takePassive(node, peer, found).then(
           (reason) => {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { FileEntry } from '../../core/entry.ts';
 import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
 import type { Seat } from '../../core/seat.ts';
@@ -13,6 +14,7 @@ import { recoverGroups, sweepLeftovers } from '../compose-passive.ts';
 import type { Node } from '../node.ts';
 import { giveUpSeat, promoteNode } from '../promotion.ts';
 import { ActiveSide } from './active-side.ts';
+import { Canary } from './canary.ts';
 import { PassiveSide } from './passive-side.ts';
 
 /** Between two attempts to follow the floating address when a promotion was refused, milliseconds. */
@@ -31,6 +33,8 @@ const dayMs = 86_400_000;
  */
 export class Daemon {
   readonly #node: Node;
+  /** Undefined where the configuration wants none. */
+  readonly canary: Canary | undefined;
   #active: ActiveSide | undefined;
   #passive: PassiveSide | undefined;
   readonly #listeners = new Set<NodeListener>();
@@ -46,8 +50,19 @@ export class Daemon {
   #watchProblem: WatchProblem | undefined;
   #stopped = false;
 
-  constructor(node: Node) {
+  /** `onCanary` hears how long each canary took, milliseconds. */
+  constructor(node: Node, onCanary: (peer: string, latencyMs: number) => void = () => undefined) {
     this.#node = node;
+    const { root, canaryMs: intervalMs } = node.config;
+    if (intervalMs === undefined) return;
+    this.canary = new Canary({
+      root,
+      intervalMs,
+      log: node.log,
+      active: () => (this.#suspended === undefined ? this.#active?.node : undefined),
+      lookAtAll: () => this.#active?.node.engine.walk('/' as ReplicaPath),
+      onLatency: onCanary,
+    });
   }
 
   get active(): ActiveSide | undefined {
@@ -72,6 +87,7 @@ export class Daemon {
     this.#watcher = openWatcher({
       root: config.root,
       watchlists,
+      canary: this.canary !== undefined,
       onHint: (hint) => this.#hint(hint),
       onProblem: (problem) => this.#problem(problem),
     });
@@ -80,10 +96,12 @@ export class Daemon {
     log({ kind: 'watching', directories: this.#watcher.directories(), paths: this.#node.cache.size });
     this.#prune();
     this.#followAddress();
+    this.canary?.start();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.canary?.stop();
     clearTimeout(this.#expiry);
     clearTimeout(this.#pruning);
     clearTimeout(this.#followingAddress);
@@ -182,6 +200,7 @@ export class Daemon {
     this.#active = new ActiveSide(this.#node, seat, {
       onRefused: (peer, reason, epoch) => this.#onRefused(peer, reason, epoch),
       onDisabled: () => void this.follow(),
+      onCanary: (peer: string, put: FileEntry) => this.canary?.heard(peer, put),
     });
     this.#node.log({ kind: 'active', node: this.#node.config.node, epoch: seat.epoch });
     this.#followSwitch();

@@ -23,6 +23,7 @@ export function statusOf(node: Node, daemon: Daemon): Status {
       degraded: active?.node.engine.degraded?.detail ?? passive?.degraded?.detail ?? null,
     },
     watchlists: watchlists.names,
+    canary: daemon.canary?.told() ?? null,
     troubles: [...(active?.node.engine.troubles ?? [])].map(([path, { reason, detail }]) => ({
       path,
       reason,

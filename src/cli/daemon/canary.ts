@@ -1,0 +1,159 @@
+import type { Canaries } from '../../active/canary.ts';
+import type { Peer } from '../../active/peer.ts';
+import { type Beats, missedOne, silenceOf } from '../../core/canary.ts';
+import type { FileEntry } from '../../core/entry.ts';
+import type { Log } from '../../core/event.ts';
+import { writeCanary } from '../../files/canary.ts';
+
+/** The first one of a daemon, which has other things to do while it starts, milliseconds. */
+const firstMs = 10_000;
+/** A folder that was just made is watched within this time, milliseconds. */
+const roomMs = 2000;
+/** Those that may still be acknowledged. */
+const rememberedBeats = 8;
+
+export type CanaryOptions = {
+  readonly root: string;
+  readonly intervalMs: number;
+  readonly log: Log;
+  /** The peers of this node while it is active and may send, and what carries canaries to them. */
+  readonly active: () => { readonly peers: readonly Peer[]; readonly canaries: Canaries } | undefined;
+  /** Looks at everything, since the watcher may be dead. */
+  readonly lookAtAll: () => void;
+  /** A canary took so long, milliseconds. */
+  readonly onLatency: (peer: string, latencyMs: number) => void;
+};
+
+/** What is told of the canaries of one peer; `lastAt`: milliseconds since 1970. */
+export type CanaryTold = {
+  readonly peer: string;
+  readonly latencyMs: number | null;
+  readonly lastAt: number | null;
+  /** For how long none arrived although the peer is connected; null: all is well. */
+  readonly silentMs: number | null;
+};
+
+type Known = { beats: Beats | undefined; latencyMs?: number; lastAt?: number; silent: boolean };
+
+/**
+ * Writes the canary of an active node at an interval, and says when it is not acknowledged although it should be.
+ * Nothing else would tell of a watcher that is dead, since what it does not see looks as if nothing happened.
+ */
+export class Canary {
+  readonly #options: CanaryOptions;
+  readonly #peers = new Map<string, Known>();
+  /** When each of the last ones was written, by its mtime. */
+  readonly #written = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #count = 0;
+  #failure: string | undefined;
+
+  constructor(options: CanaryOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#plan(Math.min(this.#options.intervalMs, firstMs));
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** The peer has made the canary durable that has this entry. */
+  heard(peer: string, put: FileEntry): void {
+    const known = this.#of(peer);
+    const writtenAt = this.#written.get(put.mtime);
+    const latencyMs = writtenAt === undefined ? undefined : performance.now() - writtenAt;
+    known.beats = undefined;
+    known.lastAt = Date.now();
+    if (latencyMs !== undefined) {
+      known.latencyMs = latencyMs;
+      this.#options.onLatency(peer, latencyMs);
+    }
+    if (!known.silent) return;
+    known.silent = false;
+    this.#options.log({ kind: 'canary-heard', peer, latencyMs: latencyMs ?? 0 });
+  }
+
+  /** How it is with the peers that there are now. */
+  told(): { readonly intervalMs: number; readonly peers: readonly CanaryTold[] } {
+    const now = performance.now();
+    const peers = this.#options.active()?.peers ?? [];
+    return {
+      intervalMs: this.#options.intervalMs,
+      peers: peers.map((peer) => {
+        const { beats, latencyMs, lastAt } = this.#of(peer.name);
+        const silence = beats !== undefined && this.#isExpected(peer) ? silenceOf(beats, now) : undefined;
+        return {
+          peer: peer.name,
+          latencyMs: latencyMs ?? null,
+          lastAt: lastAt ?? null,
+          silentMs: silence ?? null,
+        };
+      }),
+    };
+  }
+
+  #plan(ms: number): void {
+    this.#timer = setTimeout(() => this.#beat(), ms).unref();
+  }
+
+  #beat(): void {
+    const { intervalMs, lookAtAll } = this.#options;
+    const now = performance.now();
+    const peers = this.#options.active()?.peers ?? [];
+    const expecting = peers.filter((peer) => this.#isExpected(peer));
+    for (const [name, known] of this.#peers) {
+      if (expecting.some((peer) => peer.name === name)) continue;
+      known.beats = undefined;
+      known.silent = false;
+    }
+    const silent = expecting.filter(({ name }) => this.#judge(name, now));
+    // What the watcher does not see is found all the same, only later.
+    if (silent.length > 0) lookAtAll();
+    const madeRoom = expecting.length > 0 && this.#write(expecting, now) === 'made-room';
+    this.#plan(madeRoom ? Math.min(intervalMs, roomMs) : intervalMs);
+  }
+
+  #isExpected(peer: Peer): boolean {
+    return this.#options.active()?.canaries.expectedBy(peer) ?? false;
+  }
+
+  /** Whether none arrives at the peer any more. Says so once. */
+  #judge(peer: string, now: number): boolean {
+    const known = this.#of(peer);
+    const silentMs = known.beats && silenceOf(known.beats, now);
+    if (silentMs === undefined) return false;
+    if (!known.silent) this.#options.log({ kind: 'canary-silent', peer, silentMs });
+    known.silent = true;
+    return true;
+  }
+
+  #write(expecting: readonly Peer[], now: number): 'written' | 'made-room' | 'failed' {
+    this.#count += 1;
+    const written = writeCanary(this.#options.root, `${this.#count} ${new Date().toISOString()}\n`);
+    if (written.kind === 'failed') {
+      const { detail } = written.failure;
+      if (this.#failure !== detail) this.#options.log({ kind: 'canary-failed', detail });
+      this.#failure = detail;
+      return written.kind;
+    }
+    this.#failure = undefined;
+    if (written.kind === 'made-room') return written.kind;
+    this.#written.set(written.mtime, now);
+    const [oldest] = this.#written.keys();
+    if (this.#written.size > rememberedBeats && oldest !== undefined) this.#written.delete(oldest);
+    for (const { name } of expecting) {
+      const known = this.#of(name);
+      known.beats = missedOne(known.beats, now);
+    }
+    return written.kind;
+  }
+
+  #of(peer: string): Known {
+    const known = this.#peers.get(peer) ?? { beats: undefined, silent: false };
+    this.#peers.set(peer, known);
+    return known;
+  }
+}
