@@ -2,7 +2,8 @@
 // before Node 26 and TypeScript are there. `--system` also installs the Debian packages that the tests
 // need, `--bench` those of the benchmarks, `--package` those that build packages. It never skips: what it cannot install, it names, and fails.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -113,7 +114,32 @@ function installSystemPackages(programs) {
   process.exit(1);
 }
 
+/** Only this one program of its package, which would start a server where it is installed. */
+function installPromtool() {
+  if (found('promtool')) return;
+  const folder = mkdtempSync(join(tmpdir(), 'promtool-'));
+  process.stderr.write('set-up: promtool, from the package prometheus\n');
+  const run = (program, ...words) =>
+    spawnSync(program, words, { cwd: folder, stdio: ['ignore', 2, 2] }).status === 0;
+  // Its sandbox has no way into a folder of root's.
+  const load = () => run('apt-get', 'download', '-qq', '-o', 'APT::Sandbox::User=root', 'prometheus');
+  const loaded = load() || (run('apt-get', 'update', '-qq') && load());
+  if (loaded)
+    for (const name of readdirSync(folder).filter((one) => one.endsWith('.deb'))) {
+      run('dpkg', '-x', name, '.');
+      run('install', '-m', '755', 'usr/bin/promtool', '/usr/local/bin/promtool');
+    }
+  rmSync(folder, { recursive: true, force: true });
+  if (found('promtool')) return;
+  process.stderr.write('set-up: expected the program promtool, found none\n');
+  process.stderr.write('hint:   put it into PATH; it is in the package prometheus\n');
+  process.exit(1);
+}
+
 installNodePackages();
-if (process.argv.includes('--system')) installSystemPackages(testPrograms);
+if (process.argv.includes('--system')) {
+  installSystemPackages(testPrograms);
+  installPromtool();
+}
 if (process.argv.includes('--package')) installSystemPackages(packagePrograms);
 if (process.argv.includes('--bench')) installSystemPackages(benchPrograms);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { canaryPath, isCanary, isCanaryPush, missedOne, silenceOf } from '../../src/core/canary.ts';
 import { absent, type Entry } from '../../src/core/entry.ts';
 import { parseReplicaPath } from '../../src/core/path.ts';
-import { file } from './fixture.ts';
+import { A, entries } from './fixture.ts';
 
 it('is at a path like any other', () => {
   assert.ok(parseReplicaPath(canaryPath).ok);
@@ -13,13 +13,12 @@ it('is at a path like any other', () => {
 });
 
 describe('a push of the canary', () => {
-  const small = { ...file('a'), size: 40 };
-  const large = { ...file('b'), size: 257 };
-  const link: Entry = { ...file('c'), kind: 'symlink', target: '/etc/shadow' } as unknown as Entry;
-  const directory = { ...file('d'), kind: 'directory' } as unknown as Entry;
+  const small = { ...A, size: 40 };
+  const large = { ...A, size: 257 };
+  const { symlink: link, directory } = entries;
   const table: [string, Entry, Entry, boolean][] = [
     ['comes where nothing is', small, absent, true],
-    ['replaces an earlier one', small, { ...file('e'), size: 41 }, true],
+    ['replaces an earlier one', small, { ...A, digest: 'e'.repeat(64), size: 41 }, true],
     ['is no way to place a large file', large, absent, false],
     ['is no way to place a link', link, absent, false],
     ['is no way to remove anything', absent, small, false],
