@@ -221,7 +221,7 @@ export class Peer {
       };
     }
     try {
-      return await this.#useLink(link);
+      return await this.#useLink(link, signal);
     } finally {
       this.#session = undefined;
       this.replicator.detach();
@@ -229,9 +229,13 @@ export class Peer {
     }
   }
 
-  async #useLink(link: Link): Promise<Ended> {
+  async #useLink(link: Link, signal: AbortSignal): Promise<Ended> {
     const { node, version, seat, watchlistsDigest: watchlists, answerDeadlineMs } = this.#options;
     const { stream } = link;
+    // Who stops meanwhile has no session yet that he could close.
+    const giveUp = (): void => void stream.destroy();
+    signal.addEventListener('abort', giveUp, { once: true });
+    if (signal.aborted) giveUp();
     const opened = await Session.open({
       stream,
       purpose: 'replicate',
@@ -242,6 +246,7 @@ export class Peer {
       answerDeadlineMs,
       onEdited: (paths) => this.#onEdited(paths),
     });
+    signal.removeEventListener('abort', giveUp);
     if (opened.kind === 'refused') {
       this.#options.log({ kind: 'refused', peer: this.name, reason: opened.reason, detail: opened.detail });
       this.#options.onRefused(opened.reason, opened.detail, opened.epoch);
@@ -268,9 +273,9 @@ export class Peer {
     welcome: { version: string; epoch: number; watchlists: string },
   ): Promise<Ended> {
     const { log, watchlistsDigest, now, replicator } = this.#options;
-    if (this.#suspended !== undefined) {
+    if (this.#suspended !== undefined || this.#stopping.signal.aborted) {
       session.close();
-      return { detail: this.#suspended, refused: 'no', wasLive: false };
+      return { detail: this.#suspended ?? 'stopped', refused: 'no', wasLive: false };
     }
     log({ kind: 'connected', peer: this.name, epoch: welcome.epoch, version: welcome.version });
     this.#watchlistsAgree = welcome.watchlists === watchlistsDigest;

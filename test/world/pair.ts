@@ -108,6 +108,8 @@ export class Pair {
         peers: node === 'active' || options.mutual === true ? pair.#peersOf(node) : [],
         watchlists: [watchlist],
         limits: { minFreeDisk: 1 },
+        // It would be a difference between the trees for as long as one is on its way.
+        canary: { interval: 'off' },
         ...(node === 'active' ? options.active : options.passive),
       });
       pair.#seat(node);
