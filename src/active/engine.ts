@@ -259,6 +259,7 @@ export class Engine {
   }
 
   #note(path: ReplicaPath, seen: Exclude<Observation, { kind: 'entry' | 'unstable' }>): void {
+    if (isCanary(path)) return;
     const trouble: PathFailure =
       seen.kind === 'failed'
         ? seen.failure

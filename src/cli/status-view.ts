@@ -1,3 +1,4 @@
+import type { SilenceCause } from '../core/canary.ts';
 import { printable } from '../core/path.ts';
 import { type Colour, count, durationText, oneLine } from './render.ts';
 import type { Status } from './status.ts';
@@ -173,16 +174,27 @@ function watchingLines({ daemon, watching, watchlists }: Status, { paint }: Stat
   return lines;
 }
 
+/** What to do about a silence. */
+const silences = {
+  unnoticed: 'changes go unnoticed on this node: systemctl restart bm-confsync',
+  unanswered: 'it is connected and does not answer: look at bm-confsync and the disk there',
+  refused: 'it refuses them',
+} as const satisfies Record<SilenceCause, string>;
+
 /** One line: of the peer that hears least. None while nothing is sent: it has other reasons that none arrives. */
 function canaryLines({ canary, halt, ha }: Status, { now, paint }: StatusView): string[] {
   if (canary === undefined || canary === null || halt !== null || ha.state === 'disabled') return [];
   const silent = canary.peers.find(({ silentMs }) => silentMs !== null);
   if (silent !== undefined) {
     const since = `none reached ${oneLine(silent.peer, 64)} for ${durationText(silent.silentMs ?? 0)}`;
-    return [
-      `${paint('red', 'canary SILENT')}: ${since}; changes may go unnoticed: systemctl restart bm-confsync`,
-    ];
+    const detail = silent.detail === null ? '' : `: ${oneLine(silent.detail, 300)}`;
+    const why = silences[silent.cause ?? 'unnoticed'];
+    return [`${paint('red', 'canary SILENT')}: ${since}; ${why}${detail}`];
   }
+  if (canary.failure !== null)
+    return [
+      `canary: ${paint('yellow', 'none')}: it cannot be written on this node: ${oneLine(canary.failure, 300)}`,
+    ];
   const [oldest] = canary.peers
     .filter(({ lastAt }) => lastAt !== null)
     .sort((a, b) => (a.lastAt ?? 0) - (b.lastAt ?? 0));

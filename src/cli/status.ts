@@ -1,3 +1,4 @@
+import type { SilenceCause } from '../core/canary.ts';
 import { type Failover, failoverFromActive, failoverFromPassive } from '../core/failover.ts';
 import { neverReplicated, type Reason } from '../core/failure.ts';
 import { readiness } from '../core/readiness.ts';
@@ -130,6 +131,8 @@ export type Status = {
   /** On an active; null where the configuration wants none, undefined of a daemon of an earlier version. */
   readonly canary?: {
     readonly intervalMs: number;
+    /** Why none can be written on this node; null: all is well. */
+    readonly failure: string | null;
     readonly peers: readonly {
       readonly peer: string;
       /** How long the last one took. */
@@ -137,6 +140,9 @@ export type Status = {
       readonly lastAt: number | null;
       /** For how long none arrived although the peer is connected; null: all is well. */
       readonly silentMs: number | null;
+      /** Why none arrives: not noticed here, not answered there, or refused there for the reason in `detail`. */
+      readonly cause: SilenceCause | null;
+      readonly detail: string | null;
     }[];
   } | null;
   readonly troubles: readonly Trouble[];

@@ -40,6 +40,7 @@ export type Measured = {
   }[];
   readonly canary?: {
     readonly intervalMs: number;
+    readonly failure: string | null;
     readonly peers: readonly {
       readonly peer: string;
       readonly latencyMs: number | null;
@@ -164,6 +165,8 @@ function tellCanary(registry: Registry, { canary }: Measured): void {
       return value === null ? [] : [one(value, { peer: row.peer })];
     });
   gauge(registry, 'canary_interval_seconds', 'Time between two canaries.', [one(canary.intervalMs / 1000)]);
+  const failed = canary.failure === null ? 0 : 1;
+  gauge(registry, 'canary_failed', 'Whether no canary can be written on this node.', [one(failed)]);
   gauge(
     registry,
     'canary_last_latency_seconds',

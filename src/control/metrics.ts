@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, fchmodSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, fchmodSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import type { Tell } from './scrape.ts';
@@ -191,7 +191,7 @@ function replace(path: string, text: string): void {
   const fd = openSync(temporary, 'wx', 0o644);
   try {
     fchmodSync(fd, 0o644);
-    writeSync(fd, text);
+    writeFileSync(fd, text);
   } finally {
     closeSync(fd);
   }

@@ -7,7 +7,7 @@ import type { Tallied } from './tally.ts';
 export type Tell = () => { readonly measured: Measured; readonly tallied: Tallied };
 
 /** What is to be read at this moment. */
-export function told(tell: Tell): Promise<string> {
+export async function told(tell: Tell): Promise<string> {
   const { measured, tallied } = tell();
   return exposition(measured, tallied);
 }

@@ -1,4 +1,5 @@
 import type { Entry } from './entry.ts';
+import type { PathFailure } from './failure.ts';
 import type { ReplicaPath } from './path.ts';
 
 /**
@@ -17,14 +18,24 @@ export function isCanary(path: string): boolean {
   return path === canaryPath;
 }
 
-/** Whether a push of the canary may be placed: a small file for a file, or for nothing. */
-export function isCanaryPush(put: Entry, disk: Entry): boolean {
-  return (
-    put.kind === 'file' &&
-    put.size <= maxCanaryBytes &&
-    (disk.kind === 'absent' || (disk.kind === 'file' && disk.size <= maxCanaryBytes))
-  );
+/** For root alone, and nothing to be run: who may push may still not leave a program here. */
+export const canaryMode = 0o600;
+
+/** Why a push of the canary may not be placed; undefined for a small file in place of a small file or of nothing. */
+export function canaryFault(put: Entry, disk: Entry): PathFailure | undefined {
+  const wanted = `a file of at most ${maxCanaryBytes} bytes`;
+  if (put.kind !== 'file' || put.size > maxCanaryBytes || put.mode !== canaryMode)
+    return { reason: 'unsupported-type', detail: `expected the canary to be ${wanted} for root alone` };
+  if (disk.kind === 'absent' || (disk.kind === 'file' && disk.size <= maxCanaryBytes)) return undefined;
+  const found = disk.kind === 'file' ? `one of ${disk.size}` : `a ${disk.kind}`;
+  return { reason: 'unsupported-type', detail: `expected ${wanted} at ${canaryPath}, found ${found}` };
 }
+
+/**
+ * Why no canary arrives: the watcher did not tell of it, the peer was sent it and does not answer, or the peer refuses
+ * it.
+ */
+export type SilenceCause = 'unnoticed' | 'unanswered' | 'refused';
 
 /** So many canaries without an ack are a silence: one alone may have met a busy moment. */
 export const beatsOfSilence = 3;

@@ -1,3 +1,4 @@
+import type { SilenceCause } from './canary.ts';
 import type { Entry } from './entry.ts';
 import type { Reason } from './failure.ts';
 import type { ConflictKind } from './plan.ts';
@@ -76,8 +77,14 @@ export type Event =
   | { readonly kind: 'overflow-suspected'; readonly events: number }
   /** The program of a validator or an apply hook is not installed. Told once a process. */
   | { readonly kind: 'validator-skipped'; readonly command: string }
-  /** The canary was not acknowledged in time: changes may go unnoticed. */
-  | { readonly kind: 'canary-silent'; readonly peer: string; readonly silentMs: number }
+  /** The canary was not acknowledged in time: changes may go unnoticed. `detail`: why the peer refuses it. */
+  | {
+      readonly kind: 'canary-silent';
+      readonly peer: string;
+      readonly silentMs: number;
+      readonly cause: SilenceCause;
+      readonly detail?: string;
+    }
   | { readonly kind: 'canary-heard'; readonly peer: string; readonly latencyMs: number }
   /** No canary could be written on this node. */
   | { readonly kind: 'canary-failed'; readonly detail: string }

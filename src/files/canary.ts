@@ -1,5 +1,5 @@
-import { lstatSync, mkdirSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
-import { canaryFolder, canaryPath } from '../core/canary.ts';
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { canaryFolder, canaryMode, canaryPath } from '../core/canary.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { ancestorsOf, isTemporaryName, nameOf, temporaryNameFor } from '../core/path.ts';
 import { Directories } from './confined.ts';
@@ -23,7 +23,9 @@ export function writeCanary(root: string, text: string): CanaryWritten {
     const parent = directories.parentOf(canaryPath);
     if (!parent.ok) return { kind: 'failed', failure: parent };
     const temporary = parent.child(temporaryNameFor(nameOf(canaryPath), '0'.repeat(12)));
-    writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' });
+    // Of an earlier run that was interrupted; nobody else writes under this name.
+    rmSync(temporary, { force: true });
+    writeFileSync(temporary, text, { mode: canaryMode, flag: 'wx' });
     const { mtimeNs } = lstatSync(temporary, { bigint: true });
     renameSync(temporary, parent.child(nameOf(canaryPath)));
     return { kind: 'written', mtime: timeText(mtimeNs) };
@@ -31,6 +33,9 @@ export function writeCanary(root: string, text: string): CanaryWritten {
     return { kind: 'failed', failure: errnoFailure(error, canaryPath) };
   }
 }
+
+/** A temporary name that is older is of a process that crashed: a batch is placed or dropped before. Milliseconds. */
+const leftoverMs = 600_000;
 
 /** Makes the folder of the canary where it is missing, and removes what a crash left in it. A failure says what is wrong. */
 export function makeRoom(directories: Directories): 'made' | 'there' | PathFailure {
@@ -45,11 +50,16 @@ export function makeRoom(directories: Directories): 'made' | 'there' | PathFailu
     const folder = directories.open(canaryFolder);
     if (!folder.ok) return folder;
     for (const name of readdirSync(folder.child('.')))
-      if (isTemporaryName(name)) unlinkSync(folder.child(name));
+      if (isTemporaryName(name)) removeLeftover(folder.child(name));
     return made ? 'made' : 'there';
   } catch (error) {
     return errnoFailure(error, canaryFolder);
   }
+}
+
+/** By the time of its last change here, which no sender sets. */
+function removeLeftover(path: string): void {
+  if (Date.now() - lstatSync(path).ctimeMs > leftoverMs) unlinkSync(path);
 }
 
 function makeDirectory(path: string, mode: number): boolean {

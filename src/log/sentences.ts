@@ -68,11 +68,19 @@ const sentences = {
   resumed: () => at('notice', 'replication goes on'),
   'overflow-suspected': (event) =>
     at('info', `${event.events} events in a burst: everything is looked at again`),
-  'canary-silent': (event) =>
-    at(
+  'canary-silent': ({ peer, silentMs, cause, detail }) => {
+    const none = `no canary reached ${peer} for ${seconds(silentMs)}`;
+    if (cause === 'refused') return at('error', `${none}: it refuses them: ${detail ?? 'without a reason'}`);
+    if (cause === 'unanswered')
+      return at(
+        'error',
+        `${none}: it is connected and does not answer; look at bm-confsync and the disk there`,
+      );
+    return at(
       'error',
-      `no canary reached ${event.peer} for ${seconds(event.silentMs)}: the watcher may be dead, and changes are found only by looking at everything now and then; systemctl restart bm-confsync`,
-    ),
+      `${none}: changes are not noticed on this node, and found only by looking at everything now and then; systemctl restart bm-confsync`,
+    );
+  },
   'canary-heard': (event) =>
     at('notice', `a canary reached ${event.peer} again, within ${seconds(event.latencyMs)}`),
   'canary-failed': (event) => at('warn', `${event.detail}; a dead watcher would go unnoticed`),

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { admitPush } from '../core/admit.ts';
-import { isCanary, isCanaryPush } from '../core/canary.ts';
+import { canaryFault, isCanary } from '../core/canary.ts';
 import { type Entry, type FileEntry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { ancestorsOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
@@ -95,8 +95,10 @@ export class Stager {
     const parent = where.directories.parentOf(push.path);
     const disk = this.#look(push.path, parent);
     if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
-    const fits = isCanaryPush(push.put, disk.entry) && push.content === 'inline' && !where.grouped;
-    if (!fits || !parent.ok) return answer(push, refused(parent.ok ? outside : parent));
+    const fault = canaryFault(push.put, disk.entry);
+    if (fault !== undefined) return answer(push, refused(fault));
+    if (push.content !== 'inline' || where.grouped) return answer(push, refused(notAlone));
+    if (!parent.ok) return answer(push, refused(parent));
     return this.#stage({ push, replaces: disk.entry, parent, where }, body);
   }
 
@@ -242,6 +244,11 @@ export class Stager {
 const outside: PathFailure = {
   reason: 'outside-watchlist',
   detail: 'this node’s own watchlists do not include it',
+};
+
+const notAlone: PathFailure = {
+  reason: 'unsupported-type',
+  detail: 'expected the canary with its content and alone, found it in parts or in a group',
 };
 
 const directoryInGroup: PathFailure = {

@@ -1,4 +1,5 @@
 import { rmdirSync, unlinkSync } from 'node:fs';
+import { canaryFolder } from '../core/canary.ts';
 import { type Entry, type FileEntry, type SymlinkEntry, sameContent } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
@@ -22,6 +23,8 @@ export type SweepOptions = {
 export function sweep(options: SweepOptions): void {
   using directories = new Directories(options.root);
   for (const path of findLeftovers(options.root, options.roots)) {
+    // What is left of a canary is nobody's content. Whoever makes room for the next one removes it.
+    if (parentOf(path) === canaryFolder) continue;
     try {
       sweepOne(path, directories, options);
     } catch (error) {

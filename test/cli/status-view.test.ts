@@ -10,9 +10,20 @@ import { healthy, now, peer } from './statuses.ts';
 const plain = { now, paint: (_colour: unknown, text: string) => text };
 
 const conflict = { id: '1a2b3c4d5e', path: '/etc/a', kind: 'edited-on-passive', detectedAt: now - 60_000 };
-const silent: Status['canary'] = {
+const heard = { silentMs: null, cause: null, detail: null } as const;
+const silent: NonNullable<Status['canary']> = {
   intervalMs: 60_000,
-  peers: [{ peer: 'mail2', latencyMs: 7, lastAt: now - 240_000, silentMs: 240_000 }],
+  failure: null,
+  peers: [
+    {
+      peer: 'mail2',
+      latencyMs: 7,
+      lastAt: now - 240_000,
+      silentMs: 240_000,
+      cause: 'unnoticed',
+      detail: null,
+    },
+  ],
 };
 const trouble = (n: number) => ({ path: `/etc/${n}`, reason: 'too-large', detail: '70 MiB' }) as const;
 const not = (text: string): Status['failover'] => ({ safe: false, reasons: [{ code: 'x', text }] });
@@ -36,9 +47,10 @@ const table: [string, Status, string[]][] = [
       ...healthy,
       canary: {
         intervalMs: 60_000,
+        failure: null,
         peers: [
-          { peer: 'mail3', latencyMs: 9, lastAt: now - 1000, silentMs: null },
-          { peer: 'mail2', latencyMs: 7.2, lastAt: now - 40_000, silentMs: null },
+          { ...heard, peer: 'mail3', latencyMs: 9, lastAt: now - 1000 },
+          { ...heard, peer: 'mail2', latencyMs: 7.2, lastAt: now - 40_000 },
         ],
       },
     },
@@ -62,7 +74,7 @@ const table: [string, Status, string[]][] = [
       'held: nothing',
       'peer mail2: live, 0 paths pending, last change durable 5.0 s ago (4 ms after it was made)',
       'watching: 5,012 paths in 310 directories (bluemind)',
-      'canary SILENT: none reached mail2 for 4 min 0 s; changes may go unnoticed: systemctl restart bm-confsync',
+      'canary SILENT: none reached mail2 for 4 min 0 s; changes go unnoticed on this node: systemctl restart bm-confsync',
     ],
   ],
   [
@@ -128,6 +140,38 @@ const table: [string, Status, string[]][] = [
     ],
   ],
 ];
+
+describe('a canary that does not arrive', () => {
+  const [peerOf] = silent.peers;
+  const shown = (canary: Status['canary'], more: Partial<Status> = {}): string | undefined =>
+    statusLines({ ...healthy, canary: canary ?? null, ...more }, { now, paint: (_, text) => text })
+      .filter((line) => line.startsWith('canary'))
+      .join('\n');
+  const because = (cause: 'unanswered' | 'refused', detail: string | null): Status['canary'] => ({
+    ...silent,
+    peers: peerOf === undefined ? [] : [{ ...peerOf, cause, detail }],
+  });
+  it('says where to look', () => {
+    const none = 'canary SILENT: none reached mail2 for 4 min 0 s;';
+    assert.equal(
+      shown(because('unanswered', null)),
+      `${none} it is connected and does not answer: look at bm-confsync and the disk there`,
+    );
+    assert.equal(
+      shown(because('refused', 'no\u001b[31m space')),
+      `${none} it refuses them: no\\x1b[31m space`,
+    );
+    assert.equal(
+      shown({ ...silent, failure: 'EROFS: /var', peers: [] }),
+      'canary: none: it cannot be written on this node: EROFS: /var',
+    );
+  });
+  it('is no news while nothing is sent at all', () => {
+    assert.equal(shown(silent, { ha: { state: 'disabled', reason: null, since: null } }), '');
+    assert.equal(shown(silent, { halt: 'mass-deletion' }), '');
+    assert.equal(shown(null), '');
+  });
+});
 
 describe('status', () => {
   for (const [name, status, lines] of table)

@@ -1,6 +1,6 @@
 import type { Canaries } from '../../active/canary.ts';
 import type { Peer } from '../../active/peer.ts';
-import { type Beats, missedOne, silenceOf } from '../../core/canary.ts';
+import { type Beats, missedOne, type SilenceCause, silenceOf } from '../../core/canary.ts';
 import type { FileEntry } from '../../core/entry.ts';
 import type { Log } from '../../core/event.ts';
 import { writeCanary } from '../../files/canary.ts';
@@ -9,6 +9,8 @@ import { writeCanary } from '../../files/canary.ts';
 const firstMs = 10_000;
 /** A folder that was just made is watched within this time, milliseconds. */
 const roomMs = 2000;
+/** Everything is looked at no more often while the watcher is silent, milliseconds. */
+const walkMs = 10_000;
 /** Those that may still be acknowledged. */
 const rememberedBeats = 8;
 
@@ -31,6 +33,9 @@ export type CanaryTold = {
   readonly lastAt: number | null;
   /** For how long none arrived although the peer is connected; null: all is well. */
   readonly silentMs: number | null;
+  /** Why none arrives, where none does, and what the peer says where it refuses them. */
+  readonly cause: SilenceCause | null;
+  readonly detail: string | null;
 };
 
 type Known = { beats: Beats | undefined; latencyMs?: number; lastAt?: number; silent: boolean };
@@ -47,6 +52,7 @@ export class Canary {
   #timer: NodeJS.Timeout | undefined;
   #count = 0;
   #failure: string | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: CanaryOptions) {
     this.#options = options;
@@ -77,19 +83,29 @@ export class Canary {
   }
 
   /** How it is with the peers that there are now. */
-  told(): { readonly intervalMs: number; readonly peers: readonly CanaryTold[] } {
+  told(): {
+    readonly intervalMs: number;
+    /** Why none can be written on this node; null: it can, or none has to be. */
+    readonly failure: string | null;
+    readonly peers: readonly CanaryTold[];
+  } {
     const now = performance.now();
-    const peers = this.#options.active()?.peers ?? [];
+    const active = this.#options.active();
+    const peers = active?.peers ?? [];
     return {
       intervalMs: this.#options.intervalMs,
+      failure: active === undefined ? null : (this.#failure ?? null),
       peers: peers.map((peer) => {
         const { beats, latencyMs, lastAt } = this.#of(peer.name);
         const silence = beats !== undefined && this.#isExpected(peer) ? silenceOf(beats, now) : undefined;
+        const why = silence === undefined ? undefined : active?.canaries.causeOf(peer);
         return {
           peer: peer.name,
           latencyMs: latencyMs ?? null,
           lastAt: lastAt ?? null,
           silentMs: silence ?? null,
+          cause: why?.cause ?? null,
+          detail: why?.detail ?? null,
         };
       }),
     };
@@ -109,9 +125,12 @@ export class Canary {
       known.beats = undefined;
       known.silent = false;
     }
-    const silent = expecting.filter(({ name }) => this.#judge(name, now));
+    const causes = expecting.map((peer) => this.#judge(peer, now));
     // What the watcher does not see is found all the same, only later.
-    if (silent.length > 0) lookAtAll();
+    if (causes.includes('unnoticed') && now - this.#lookedAt >= walkMs) {
+      this.#lookedAt = now;
+      lookAtAll();
+    }
     const madeRoom = expecting.length > 0 && this.#write(expecting, now) === 'made-room';
     this.#plan(madeRoom ? Math.min(intervalMs, roomMs) : intervalMs);
   }
@@ -120,14 +139,15 @@ export class Canary {
     return this.#options.active()?.canaries.expectedBy(peer) ?? false;
   }
 
-  /** Whether none arrives at the peer any more. Says so once. */
-  #judge(peer: string, now: number): boolean {
-    const known = this.#of(peer);
+  /** Why none arrives at the peer any more; undefined where they do. Says so once. */
+  #judge(peer: Peer, now: number): SilenceCause | undefined {
+    const known = this.#of(peer.name);
     const silentMs = known.beats && silenceOf(known.beats, now);
-    if (silentMs === undefined) return false;
-    if (!known.silent) this.#options.log({ kind: 'canary-silent', peer, silentMs });
+    const why = this.#options.active()?.canaries.causeOf(peer);
+    if (silentMs === undefined || why === undefined) return undefined;
+    if (!known.silent) this.#options.log({ kind: 'canary-silent', peer: peer.name, silentMs, ...why });
     known.silent = true;
-    return true;
+    return why.cause;
   }
 
   #write(expecting: readonly Peer[], now: number): 'written' | 'made-room' | 'failed' {
