@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { canaryFolder } from '../../src/core/canary.ts';
 import type { Event } from '../../src/core/event.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { sweep } from '../../src/passive/sweep.ts';
@@ -27,9 +28,11 @@ describe('what a crash left under a temporary name', () => {
     mkdirSync(etc(of('empty')));
     mkdirSync(etc(of('a-full')));
     writeFileSync(etc(`${of('a-full')}/inside`), 'somebody was quick\n');
+    mkdirSync(join(root, canaryFolder), { recursive: true });
+    writeFileSync(join(root, canaryFolder, of('beat')), 'not for a version\n');
     sweep({
       root,
-      roots: ['/etc' as ReplicaPath],
+      roots: ['/etc', '/var'] as ReplicaPath[],
       keep: ({ from, path, entry }) => {
         kept.set(path, entry.kind === 'symlink' ? `-> ${entry.target}` : entry.kind);
         unlinkSync(from);
