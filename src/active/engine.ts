@@ -81,9 +81,9 @@ export class Engine {
     return this.#troubles;
   }
 
-  /** Paths that were hinted at and not looked at to the end yet. */
+  /** Paths that were hinted at and not looked at to the end yet. Nobody waits for a canary. */
   get dirty(): number {
-    return this.#dirty.size;
+    return this.#dirty.size - (this.#dirty.has(canaryPath) ? 1 : 0);
   }
 
   get degraded(): WatchProblem | undefined {
@@ -148,7 +148,7 @@ export class Engine {
 
   /** Resolves when all hints were looked at and all walks are over. */
   async quiet(): Promise<void> {
-    while (this.#dirty.size > 0 || this.#walking.underWay) {
+    while (this.dirty > 0 || this.#walking.underWay) {
       await new Promise<void>((resolve) => this.#quiet.push(resolve));
     }
   }
@@ -285,7 +285,7 @@ export class Engine {
   }
 
   #tellQuiet(): void {
-    if (this.#dirty.size > 0 || this.#walking.underWay) return;
+    if (this.dirty > 0 || this.#walking.underWay) return;
     for (const tell of this.#quiet.splice(0)) tell();
   }
 }

@@ -54,8 +54,11 @@ function quantity(expected: string, parse: (raw: string | number) => number | un
 const size = quantity(sizeForm, parseSize);
 const duration = quantity(durationForm, (raw) => (typeof raw === 'string' ? parseDuration(raw) : undefined));
 
-/** Of what is done again and again: neither all the time nor, for a monitor, hardly ever. */
-const rhythm = duration.pipe(number('a duration from 100ms to 1d', (ms) => ms >= 100 && ms <= 86_400_000));
+/** Of what is done again and again, which must neither keep the daemon busy nor be longer than a timer can wait. */
+function rhythm(longest: '1m' | '1d') {
+  const maxMs = parseDuration(longest) ?? 0;
+  return duration.pipe(number(`a duration from 100ms to ${longest}`, (ms) => ms >= 100 && ms <= maxMs));
+}
 
 const name = text('a name of letters, digits, ".", "_" and "-", at most 63 long', (value) =>
   /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(value),
@@ -114,12 +117,13 @@ const metrics = mapping({
     return isIP(value) !== 0 && loopback.check(value, isIP(value) === 6 ? 'ipv6' : 'ipv4');
   }).default('127.0.0.1'),
   textfile: absolutePath.optional(),
-  interval: rhythm.prefault('15s'),
+  // Numbers that are older than two minutes count as those of a dead daemon.
+  interval: rhythm('1m').prefault('15s'),
 });
 
 const canaryForm = `${durationForm}, or off`;
 const canary = mapping({
-  interval: z.union([z.literal('off'), rhythm], { error: canaryForm }).prefault('60s'),
+  interval: z.union([z.literal('off'), rhythm('1d')], { error: canaryForm }).prefault('60s'),
 });
 
 /** The configuration file as it is written, with every default filled in. */

@@ -280,6 +280,17 @@ const mistakes: readonly (readonly [string, string, string])[] = [
     'node: a\nmetrics: { address: localhost }',
     ':2: metrics.address: expected a loopback address',
   ],
+  ...(
+    [
+      ['metrics: { interval: 2m }', 'metrics.interval', '1m', '"2m"'],
+      ['canary: { interval: 10ms }', 'canary.interval', '1d', '"10ms"'],
+      ['canary: { interval: 30d }', 'canary.interval', '1d', '"30d"'],
+    ] as const
+  ).map(([line, key, longest, found]): readonly [string, string, string] => [
+    `a rhythm that cannot be kept: ${line}`,
+    `node: a\n${line}`,
+    `:2: ${key}: expected a duration from 100ms to ${longest}, found ${found}`,
+  ]),
   [
     'a canary without unit',
     'node: a\ncanary:\n  interval: 60',

@@ -228,7 +228,7 @@ describe('what reads the metrics', () => {
     const rules = readFileSync(join(monitoring, 'prometheus-rules.yml'), 'utf8');
     const tests = readFileSync(join(monitoring, 'prometheus-rules.test.yml'), 'utf8');
     for (const [, alert = ''] of rules.matchAll(/- alert: (\w+)/g))
-      assert.equal(tests.match(new RegExp(`alertname: ${alert}$`, 'gm'))?.length, 2, alert);
+      assert.ok((tests.match(new RegExp(`alertname: ${alert}$`, 'gm'))?.length ?? 0) >= 2, alert);
   });
 
   it('is a dashboard whose panels have a place of their own', () => {
