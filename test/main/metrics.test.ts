@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../world/eventually.ts';
-import { Pair, type Running } from '../world/pair.ts';
+import { type NodeName, Pair, type Running } from '../world/pair.ts';
 import { write } from '../world/tree.ts';
 
 const monitoring = join(import.meta.dirname, '../../monitoring');
@@ -53,13 +61,14 @@ describe('metrics of a pair', () => {
   let textfile: string;
   const socket = (): { socketPath: string } => ({ socketPath: join(pair.folder, 'active/run/metrics.sock') });
   const scraped = async (): Promise<string> => (await get(socket())).text;
-  const canaryFolder = (): string => pair.at('active', 'var/lib/bm-confsync-canary');
+  const canaryFolder = (node: NodeName = 'active'): string => pair.at(node, 'var/lib/bm-confsync-canary');
 
   before(async () => {
     port = await freePort();
     pair = await Pair.open({
       active: { canary: { interval: '300ms' } },
-      exclude: ['/etc/hostname'],
+      // A pattern that takes in all there is around the canary.
+      include: ['/etc/**', '/var/lib/**'],
       mutual: true,
     });
     textfile = join(pair.folder, 'bm-confsync.prom');
@@ -170,9 +179,10 @@ describe('metrics of a pair', () => {
     assert.doesNotMatch(daemon.log(), /canary\/beat/);
   });
 
-  const silences: [string, () => void, () => void][] = [
+  const silences: [string, RegExp, () => void, () => void][] = [
     [
       'a passive node that is stuck',
+      /it is connected and does not answer/,
       () => {
         for (const { pid } of pair.sshd.sessions().commands) process.kill(pid, 'SIGSTOP');
       },
@@ -182,12 +192,22 @@ describe('metrics of a pair', () => {
     ],
     [
       'a watcher that sees nothing',
+      /changes go unnoticed on this node: systemctl restart/,
       // What is written there from now on is on another file system than the one that is watched.
       () => execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', canaryFolder()]),
       () => execFileSync('umount', [canaryFolder()]),
     ],
+    [
+      'a passive node that has no place for it',
+      /it refuses them: \S.*link/,
+      () => {
+        renameSync(canaryFolder('passive'), join(pair.folder, 'away'));
+        symlinkSync('/', canaryFolder('passive'));
+      },
+      () => unlinkSync(canaryFolder('passive')),
+    ],
   ];
-  for (const [what, begin, end] of silences) {
+  for (const [what, why, begin, end] of silences) {
     it(`the canary is silent because of ${what}, which is told, and told to be over`, async () => {
       const from = daemon.log().length;
       begin();
@@ -197,6 +217,7 @@ describe('metrics of a pair', () => {
         assert.equal(rowOf(await scraped(), 'bm_confsync_canary_silent{peer="mail2"}'), 1);
         const shown = await pair.run('active', ['status']);
         assert.match(shown.stdout, /canary SILENT/);
+        assert.match(shown.stdout, why);
         assert.match(shown.stdout, /no canary reaches mail2/);
         assert.equal((await pair.run('active', ['status', '--nagios'])).code, 2);
         end();
