@@ -13,7 +13,13 @@ const parts = [
   ['packaging/completion.mjs', '/usr/share/bash-completion/completions/bm-confsync'],
   ['monitoring/bm-check-confsync', '/usr/share/bm-confsync/bm-check-confsync'],
   ['monitoring/login-notice.sh', '/usr/share/bm-confsync/login-notice.sh'],
-  ['monitoring/telegraf-bm-confsync.conf', '/usr/share/doc/bm-confsync/examples/telegraf-bm-confsync.conf'],
+  ...[
+    'telegraf-bm-confsync.conf',
+    'prometheus-rules.yml',
+    'prometheus-rules.test.yml',
+    'prometheus-scrape.yml',
+    'grafana-dashboard.json',
+  ].map((name) => [`monitoring/${name}`, `/usr/share/doc/bm-confsync/examples/${name}`] as const),
 ] as const;
 
 type Packed = { readonly path: string; readonly mode: string; readonly owner: string };
