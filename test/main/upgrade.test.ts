@@ -153,6 +153,8 @@ describe('an upgrade with the HA switch', () => {
       const text = `${node} ${Date.now()}\n`;
       const held = await holdLock(file);
       try {
+        // An answer about the lock is good for 50 ms (files/package-lock.ts), and the node may have asked just now.
+        await pause(100);
         put(pair, 'etc/quiet.conf', { active: text });
         const status = (await pair.json(node, ['status'])) as { ha: { state: string; reason: string } };
         assert.equal(status.ha.state, 'disabled');

@@ -200,6 +200,8 @@ function configure(place: NodePlace, more: Readonly<Record<string, unknown>>): v
     state: place.state,
     runtime: place.runtime,
     watchlists: [place.watchlist],
+    // It would be a difference between the trees for as long as one is on its way.
+    canary: { interval: 'off' },
     ...more,
   };
   writeFileSync(place.config, stringify(config), { mode: 0o600 });

@@ -74,7 +74,8 @@ export class FarHalf implements Disposable {
     });
     const { stdout, stdin } = this.#ssh;
     if (stdout === null || stdin === null) throw new Error('ssh was started with pipes');
-    stdin.on('error', (error) => this.#end(error.message));
+    // That nobody reads any more is told by how ssh ended.
+    stdin.on('error', () => undefined);
     createInterface({ input: stdout }).on('line', (line) => this.#onLine(line));
     this.#ssh.once('error', (error) => this.#end(error.message));
     this.#ssh.once('close', (code) => this.#onClose(code));
