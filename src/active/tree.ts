@@ -6,7 +6,8 @@ import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { observe, timeText } from '../files/observe.ts';
-import { type Scanned, scan } from '../files/scan.ts';
+import { type ScanOptions, scan, scanFolders } from '../files/scan.ts';
+import type { Scanned } from '../files/walk.ts';
 import { passed, tracing } from '../log/trace.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
 import { RecentLooks } from './recent-looks.ts';
@@ -57,7 +58,7 @@ export class Tree {
 
   #openDirectories(): Directories {
     if (this.#directories !== undefined) return this.#directories;
-    const opened = new Directories(this.#options.root, { maxOpen: mostDirectories, checkPlace: false });
+    const opened = new Directories(this.#options.root, { maxOpen: mostDirectories, checkPlace: 'never' });
     this.#directories = opened;
     setImmediate(() => {
       this.#directories = undefined;
@@ -126,8 +127,12 @@ export class Tree {
    * does not know only where its observation is asked for.
    */
   walk(options: { from?: ReplicaPath; fresh?: boolean; lazy?: boolean } = {}): AsyncGenerator<Scanned> {
+    return scan(this.#scanOptions(options));
+  }
+
+  #scanOptions(options: { from?: ReplicaPath; fresh?: boolean; lazy?: boolean }): ScanOptions {
     const { root, watchlists, cache, maxFileSizeBytes, onLeftover } = this.#options;
-    return scan({
+    return {
       root,
       watchlists,
       maxFileSizeBytes,
@@ -136,12 +141,14 @@ export class Tree {
       lazy: options.lazy ?? false,
       ...(options.from === undefined ? {} : { from: options.from }),
       ...(onLeftover === undefined ? {} : { onLeftover }),
-    });
+    };
   }
 
   async manifest(options: ManifestOptions & { readonly fresh: boolean }): Promise<Manifest> {
     const manifest = new Manifest(options);
-    for await (const scanned of this.walk({ fresh: options.fresh })) manifest.take(scanned);
+    const found = scanFolders(this.#scanOptions({ fresh: options.fresh }));
+    for await (const scanned of found) manifest.take(scanned);
+    this.#options.cache.retain(manifest.size, (path) => manifest.has(path) || manifest.isUnknown(path));
     return manifest;
   }
 

@@ -1,5 +1,6 @@
 import { closeSync, constants, lstatSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { openBelow } from './below.ts';
 import { errnoCode } from './errno.ts';
 
 /** A directory reached without following any link below the root. */
@@ -30,13 +31,14 @@ export type DirectoriesOptions = {
    */
   readonly maxOpen?: number;
   /**
-   * Default true. Where nothing is written and all is closed at the end of a turn of the event loop, a directory that is
-   * moved meanwhile need not be noticed: it is as if it had been looked at a moment before.
+   * When the kernel is asked where a directory is. Default `each-time`. Where nothing is written and all is closed at the end
+   * of a turn of the event loop, a directory that is moved meanwhile need not be noticed: it is as if it had been looked at
+   * a moment before. `when-told`: by `recheck`, for a walk that is cut into turns.
    */
-  readonly checkPlace?: boolean;
+  readonly checkPlace?: 'each-time' | 'when-told' | 'never';
 };
 
-/** `where`: what the kernel called the directory when it was opened. */
+/** `where`: what the kernel called the directory when it was opened; with `when-told`, what it must have called it. */
 type Held = { readonly directory: OpenDirectory; readonly where: string };
 
 /** libuv adds O_CLOEXEC to every open. */
@@ -59,7 +61,7 @@ const belowFlags = rootFlags | constants.O_NOFOLLOW;
 export class Directories implements Disposable {
   readonly #root: string;
   readonly #maxOpen: number;
-  readonly #checkPlace: boolean;
+  readonly #checkPlace: NonNullable<DirectoriesOptions['checkPlace']>;
   /** Those used longest ago come first. */
   readonly #open = new Map<ReplicaPath, Held>();
   /** Descriptors of directories that were removed or moved: closed with the others, see above. */
@@ -68,7 +70,7 @@ export class Directories implements Disposable {
   constructor(root: string, options: DirectoriesOptions = {}) {
     this.#root = root;
     this.#maxOpen = options.maxOpen ?? Number.POSITIVE_INFINITY;
-    this.#checkPlace = options.checkPlace ?? true;
+    this.#checkPlace = options.checkPlace ?? 'each-time';
   }
 
   /** How many descriptors are held. */
@@ -85,7 +87,7 @@ export class Directories implements Disposable {
   open(path: ReplicaPath): OpenParent {
     const held = this.#open.get(path);
     if (held !== undefined) {
-      if (!this.#checkPlace || whereIs(held.directory.fd) === held.where) {
+      if (this.#checkPlace !== 'each-time' || whereIs(held.directory.fd) === held.where) {
         if (this.#maxOpen !== Number.POSITIVE_INFINITY) this.#touch(path, held);
         return held.directory;
       }
@@ -93,7 +95,15 @@ export class Directories implements Disposable {
     }
     if (path === '/') return this.#openRoot();
     const parent = this.open(parentOf(path));
-    return parent.ok ? this.#openBelow(path, parent.child(nameOf(path))) : parent;
+    return parent.ok ? this.#openBelow(path, parent) : parent;
+  }
+
+  /** Has what was removed or moved since it was opened be opened anew when it is asked for again. */
+  recheck(): void {
+    for (const [path, { directory, where }] of [...this.#open]) {
+      const told = attempt(() => readlinkSync(`/proc/self/fd/${directory.fd}`));
+      if (told.ok && told.value !== where && this.#open.has(path)) this.forget(path);
+    }
   }
 
   /** Drops what is known of a path and all below, after it was removed or replaced. */
@@ -140,9 +150,10 @@ export class Directories implements Disposable {
     return this.#hold('/' as ReplicaPath, fd);
   }
 
-  #openBelow(path: ReplicaPath, full: string): OpenParent {
-    const opened = attempt(() => openSync(full, belowFlags));
-    return opened.ok ? this.#hold(path, opened.value) : notOpened(path, full, opened.code);
+  #openBelow(path: ReplicaPath, parent: OpenDirectory): OpenParent {
+    const name = nameOf(path);
+    const opened = attempt(() => openBelow(parent.fd, name, belowFlags));
+    return opened.ok ? this.#hold(path, opened.value) : notOpened(path, parent.child(name), opened.code);
   }
 
   #hold(path: ReplicaPath, fd: number): OpenDirectory {
@@ -151,13 +162,20 @@ export class Directories implements Disposable {
       fd,
       child: (name) => `/proc/self/fd/${fd}/${checked(name)}`,
     };
-    this.#open.set(path, { directory, where: this.#checkPlace ? whereIs(fd) : '' });
+    this.#open.set(path, { directory, where: this.#whereNow(path, fd) });
     for (const [oldest, { directory: old }] of this.#open) {
       if (this.#open.size <= this.#maxOpen) break;
       this.#open.delete(oldest);
       closeSync(old.fd);
     }
     return directory;
+  }
+
+  #whereNow(path: ReplicaPath, fd: number): string {
+    if (this.#checkPlace === 'never') return '';
+    const parent = this.#checkPlace === 'when-told' ? this.#open.get(parentOf(path)) : undefined;
+    if (path === '/' || parent === undefined) return whereIs(fd);
+    return `${parent.where === '/' ? '' : parent.where}/${nameOf(path)}`;
   }
 
   #touch(path: ReplicaPath, held: Held): void {

@@ -50,6 +50,20 @@ export function xxh64(bytes: Uint8Array): bigint {
   return quick.h64Raw(bytes);
 }
 
+/** XXH64 of a text. It finds accidents, and proves nothing. */
+export function xxh64Text(text: string): bigint {
+  if (quick === undefined) throw new Error('initialiseHash was not awaited');
+  const { read, written } = encoder.encodeInto(text, piece);
+  if (read === text.length) return quick.h64Raw(piece.subarray(0, written));
+  const state = quick.create64();
+  for (let rest = text; rest !== ''; ) {
+    const part = encoder.encodeInto(rest, piece);
+    flush(state, part.written);
+    rest = rest.slice(part.read);
+  }
+  return state.digest();
+}
+
 /** Text is hashed in pieces of this size, so that the memory of the WebAssembly never grows. Bytes. */
 const pieceBytes = 64 * 1024;
 const piece = new Uint8Array(pieceBytes);

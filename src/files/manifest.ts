@@ -1,10 +1,11 @@
 import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
-import { type Packed, packEntry, packedKey, unpackEntry } from '../core/packed.ts';
-import { parentOf, type ReplicaPath } from '../core/path.ts';
-import { fingerprint } from './hash.ts';
+import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
+import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { type Folder, lineSum } from './folder.ts';
+import { fingerprint, xxh64Text } from './hash.ts';
 import type { Observation } from './observation.ts';
-import type { Scanned } from './scan.ts';
+import type { Scanned } from './walk.ts';
 
 export type ManifestOptions = {
   /** Whether files' mtimes count in the digests. */
@@ -18,6 +19,9 @@ export type ManifestOptions = {
  */
 export class Manifest {
   readonly #entries = new Map<ReplicaPath, Packed>();
+  /** Children of directories that are as they were, shared with the cache: these are not among the entries. */
+  readonly #folders = new Map<ReplicaPath, Folder>();
+  #inFolders = 0;
   /** Paths that could not be observed, as printable text. They are neither present nor absent. */
   readonly problems = new Map<string, PathFailure>();
   readonly #children = new Map<ReplicaPath, ReplicaPath[]>();
@@ -45,9 +49,12 @@ export class Manifest {
     }
   }
 
-  /** As add, of what a scan yields: what has not changed is not unpacked. */
-  take(scanned: Scanned): void {
-    if (scanned.packed === undefined) this.add(scanned.path, scanned.observation);
+  /** As add, of what a scan yields: what has not changed is not unpacked. Of each directory there is one folder. */
+  take(scanned: Scanned | Folder): void {
+    if ('names' in scanned) {
+      this.#folders.set(scanned.path, scanned);
+      this.#inFolders += scanned.size;
+    } else if (scanned.packed === undefined) this.add(scanned.path, scanned.observation);
     else this.#put(scanned.path, scanned.packed);
   }
 
@@ -58,25 +65,36 @@ export class Manifest {
 
   /** How many paths hold something. */
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.size + this.#inFolders;
   }
 
   has(path: ReplicaPath): boolean {
-    return this.#entries.has(path);
+    return this.#packed(path) !== undefined;
   }
 
   get(path: ReplicaPath): Entry {
-    const packed = this.#entries.get(path);
+    const packed = this.#packed(path);
     return packed === undefined ? { kind: 'absent' } : unpacked(packed);
   }
 
-  /** All that is there, in the order in which it was added. */
-  entries(): Iterable<[ReplicaPath, Packed]> {
-    return this.#entries;
+  #packed(path: ReplicaPath): Packed | undefined {
+    const folder = this.#folders.get(parentOf(path));
+    return this.#entries.get(path) ?? folder?.packedAt(folder.placeOf(nameOf(path)));
+  }
+
+  /** All that is there, in no order. */
+  *entries(): Generator<[ReplicaPath, Packed]> {
+    yield* this.#entries;
+    for (const folder of this.#folders.values()) {
+      for (let place = 0; place < folder.size; place += 1) {
+        const { path, packed } = folder.childAt(place);
+        yield [path, packed];
+      }
+    }
   }
 
   *entriesBut(except: ReadonlySet<ReplicaPath>): Generator<[ReplicaPath, Packed]> {
-    for (const row of this.#entries) if (!except.has(row[0])) yield row;
+    for (const row of this.entries()) if (!except.has(row[0])) yield row;
   }
 
   /** Whether the path, or a directory above it, could not be observed. */
@@ -89,14 +107,19 @@ export class Manifest {
   }
 
   childrenOf(directory: ReplicaPath): readonly ReplicaPath[] {
-    return this.#children.get(directory) ?? [];
+    const names = this.#folders.get(directory)?.names ?? [];
+    const single = this.#children.get(directory) ?? [];
+    return names.length === 0 ? single : [...names.map((name) => childOf(directory, name)), ...single];
   }
 
   /** Each directory that has observed children or problems, with its digest. */
   *directories(): Generator<[ReplicaPath, string]> {
-    const all = new Set<string>([...this.#children.keys(), ...this.#problemsIn.keys()]);
-    for (const directory of all)
-      yield [directory as ReplicaPath, fingerprint(this.#lines(directory as ReplicaPath))];
+    const filled = [...this.#folders].filter(([, folder]) => folder.size > 0).map(([path]) => path);
+    const all = new Set<string>([...this.#children.keys(), ...this.#problemsIn.keys(), ...filled]);
+    for (const directory of all) {
+      const sum = this.#sum(directory as ReplicaPath);
+      yield [directory as ReplicaPath, sum.toString(16).padStart(16, '0')];
+    }
   }
 
   digest(): string {
@@ -104,12 +127,14 @@ export class Manifest {
     return fingerprint(rows.sort());
   }
 
-  *#lines(directory: ReplicaPath): Generator<string> {
-    for (const path of [...this.childrenOf(directory)].sort()) {
-      const packed = this.#entries.get(path) ?? '';
-      yield `${path}\n${this.#options.mtime ? packed : packedKey(packed)}`;
-    }
-    for (const path of [...(this.#problemsIn.get(directory) ?? [])].sort()) yield `? ${path}`;
+  /** Over the directory's children, however they came to be known: a sum of what each of them adds. */
+  #sum(directory: ReplicaPath): bigint {
+    const { mtime } = this.#options;
+    let sum = this.#folders.get(directory)?.sum(mtime) ?? 0n;
+    for (const path of this.#children.get(directory) ?? [])
+      sum += lineSum(path, this.#entries.get(path) ?? '', mtime);
+    for (const path of this.#problemsIn.get(directory) ?? []) sum += xxh64Text(`? ${path}`);
+    return BigInt.asUintN(64, sum);
   }
 
   #problem(path: string, failure: PathFailure): void {

@@ -1,6 +1,8 @@
 import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import type { Packed } from '../core/packed.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import type { Folder } from './folder.ts';
 
 /**
  * What a look at a path gave.
@@ -26,4 +28,13 @@ export interface EntryCache {
   packed(path: string, stamp: string): Packed | undefined;
   set(path: string, stamp: string, entry: Entry): void;
   delete(path: string): void;
+  /** What is remembered of the children of a directory, as far as they are remembered together. */
+  folder(directory: ReplicaPath): Folder | undefined;
+  /** Remembers, in memory, what a walk found in a directory, in place of what was known of its children. */
+  keep(folder: Folder): void;
+  /**
+   * After a walk over everything, which found `count` paths: what is remembered of paths that do not exist any more is
+   * forgotten, once it is more than the tree.
+   */
+  retain(count: number, exists: (path: ReplicaPath) => boolean): void;
 }

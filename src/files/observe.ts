@@ -36,7 +36,7 @@ export type LookOptions = {
  * A file that changed less than this before it was read may change again without its times showing it,
  * since they move in ticks: its entry is not remembered (git calls such a file racily clean). Milliseconds.
  */
-const racyMs = 50;
+export const racyMs = 50;
 
 /**
  * What the calls after the first look answer when the name was taken away or replaced since: it is gone, a

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { packEntry, packedKey } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import type { Scanned } from './scan.ts';
+import type { Scanned } from './walk.ts';
 
 /** A part of the tree whose fingerprint is wanted. */
 export type PrintScope = {

@@ -5,13 +5,12 @@ import koffi from 'koffi';
  * `/proc/self/fd`, and makes a value of sixteen numbers: three times the time, where a walk does little else.
  */
 
-type Statx = (directory: number, name: string, flags: number, mask: number, into: Buffer) => number;
+type StatxCall = (directory: number, name: string, flags: number, mask: number, into: Buffer) => number;
 
 const symlinkNoFollow = 0x100;
 /** Type, mode, owner, inode, size and times. */
 const wanted = 0x7ff;
 const typeBits = 0o170000;
-const regularFile = 0o100000;
 
 /** struct statx of Linux, the same on every architecture, in units of four bytes. */
 const at = {
@@ -25,64 +24,149 @@ const at = {
   mtime: 28,
   device: 34,
 } as const;
-const bytes = Buffer.allocUnsafeSlow(256);
-const words = new Uint32Array(bytes.buffer, bytes.byteOffset, 64);
-
-let statx: Statx | undefined;
-
-function load(): Statx {
-  const call = koffi.load('libc.so.6').func('int statx(int, const char *, int, unsigned int, void *)');
-  return call as Statx;
-}
-
-/** `stamp`: as of stampOf. */
-export type FileStatus = {
-  readonly stamp: string;
-  readonly size: number;
-  readonly uid: number;
-  readonly gid: number;
-};
 
 /**
- * What is known of a regular file at once; undefined for anything else, and for what needs a closer look: no such
- * name, an error, numbers beyond 2^53, times before 1970. Links are not followed. `name` holds no `/`.
+ * How many numbers of 32 bits tell the state of an inode: device, inode, size, mtime, ctime, two each, then owner and
+ * group. Any change of content or attributes moves the ctime, which nobody can set.
  */
-export function fileStatus(directory: number, name: string): FileStatus | undefined {
-  if (name === '' || name.includes('/') || name.includes('\0')) return undefined;
-  statx ??= load();
-  if (statx(directory, name, symlinkNoFollow, wanted, bytes) !== 0) return undefined;
-  if ((word(at.mask) & wanted) !== wanted || (word(at.mode) & typeBits) !== regularFile) return undefined;
-  const inode = wide(at.inode);
-  const size = wide(at.size);
-  const mtime = nanoseconds(at.mtime);
-  const ctime = nanoseconds(at.ctime);
-  if (inode === undefined || size === undefined || mtime === undefined || ctime === undefined)
-    return undefined;
-  const stamp = `${device()}:${inode}:${size}:${mtime}:${ctime}`;
-  return { stamp, size, uid: word(at.uid), gid: word(at.gid) };
+export const stateLength = 12;
+/** Those that a stamp tells as well. */
+const stampLength = 10;
+/** Of owner and group where they are not known: no file belongs to it. */
+export const unknownId = 0xffff_ffff;
+
+export type InodeType = 'file' | 'directory' | 'link';
+const types: ReadonlyMap<number, InodeType> = new Map([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+  [0o120000, 'link'],
+]);
+
+let statx: StatxCall | undefined;
+
+function load(): StatxCall {
+  const call = koffi.load('libc.so.6').func('int statx(int, const char *, int, unsigned int, void *)');
+  return call as StatxCall;
 }
 
-function word(index: number): number {
-  return words[index] ?? 0;
+/** The newest look. All that it tells is of the name that was looked at last. */
+export class Statx {
+  readonly #bytes = Buffer.allocUnsafeSlow(256);
+  readonly #words = new Uint32Array(this.#bytes.buffer, this.#bytes.byteOffset, 64);
+
+  /**
+   * The type of what is there, with a state that can be told; undefined for any other type, and for what needs a
+   * closer look: no such name, an error, numbers beyond 2^53, times before 1970. Links are not followed. `.` is the directory itself.
+   */
+  look(directory: number, name: string): InodeType | undefined {
+    if (name === '' || name === '..' || name.includes('/') || name.includes('\0')) return undefined;
+    statx ??= load();
+    if (statx(directory, name, symlinkNoFollow, wanted, this.#bytes) !== 0) return undefined;
+    if ((this.#word(at.mask) & wanted) !== wanted) return undefined;
+    if (!this.#isTime(at.mtime) || !this.#isTime(at.ctime)) return undefined;
+    if (this.#word(at.inode + 1) >= 2 ** 21 || this.#word(at.size + 1) >= 2 ** 21) return undefined;
+    return types.get(this.#word(at.mode) & typeBits);
+  }
+
+  /** Whether it is in the state that begins at `from`. */
+  isAs(states: Uint32Array, from: number): boolean {
+    const words = this.#words;
+    return (
+      this.hasStampOf(states, from) &&
+      words[at.uid] === states[from + stampLength] &&
+      words[at.gid] === states[from + stampLength + 1]
+    );
+  }
+
+  /** As isAs, whoever it belongs to: the ids of a state that was read from a stamp are not known. */
+  hasStampOf(states: Uint32Array, from: number): boolean {
+    const words = this.#words;
+    return (
+      words[at.ctime + 2] === states[from + 9] &&
+      words[at.ctime] === states[from + 8] &&
+      words[at.inode] === states[from + 2] &&
+      words[at.size] === states[from + 4] &&
+      words[at.mtime + 2] === states[from + 7] &&
+      words[at.mtime] === states[from + 6] &&
+      words[at.inode + 1] === states[from + 3] &&
+      words[at.size + 1] === states[from + 5] &&
+      words[at.device] === states[from] &&
+      words[at.device + 1] === states[from + 1]
+    );
+  }
+
+  /** The state, as isAs reads it. */
+  get state(): number[] {
+    const wide = [at.device, at.inode, at.size].flatMap((index) => [
+      this.#word(index),
+      this.#word(index + 1),
+    ]);
+    const times = [at.mtime, at.ctime].flatMap((index) => [this.#word(index), this.#word(index + 2)]);
+    return [...wide, ...times, this.uid, this.gid];
+  }
+
+  /** As of stampOf. */
+  get stamp(): string {
+    return stampOfState(this.state, 0);
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#word(at.size + 1) * 2 ** 32 + this.#word(at.size);
+  }
+
+  get uid(): number {
+    return this.#word(at.uid);
+  }
+
+  get gid(): number {
+    return this.#word(at.gid);
+  }
+
+  /** When content or attributes changed last, milliseconds since 1970. */
+  get changedAtMs(): number {
+    const of = (index: number): number =>
+      this.#word(index) * 1000 + Math.floor(this.#word(index + 2) / 1_000_000);
+    return Math.max(of(at.ctime), of(at.mtime));
+  }
+
+  #word(index: number): number {
+    return this.#words[index] ?? 0;
+  }
+
+  /** A number of seconds of 32 bits does not end before 2106. */
+  #isTime(index: number): boolean {
+    return this.#word(index + 1) === 0 && this.#word(index) !== 0;
+  }
 }
 
-/** Eight bytes; undefined beyond 2^53. */
-function wide(index: number): number | undefined {
-  const high = word(index + 1);
-  return high < 2 ** 21 ? high * 2 ** 32 + word(index) : undefined;
+/** The stamp of the state that begins at `from`, as of stampOf. */
+export function stampOfState(states: ArrayLike<number>, from: number): string {
+  const of = (index: number): number => states[from + index] ?? 0;
+  const wide = (index: number): number => of(index + 1) * 2 ** 32 + of(index);
+  // Decimal, as of a bigint.
+  const time = (index: number): string => `${of(index)}${String(1_000_000_000 + of(index + 1)).slice(1)}`;
+  return `${deviceNumber(of(0), of(1))}:${wide(2)}:${wide(4)}:${time(6)}:${time(8)}`;
 }
 
-/** Decimal, as of a bigint. A number of seconds of 32 bits does not end before 2106. */
-function nanoseconds(index: number): string | undefined {
-  const seconds = word(index);
-  if (word(index + 1) !== 0 || seconds === 0) return undefined;
-  return `${seconds}${String(1_000_000_000 + word(index + 2)).slice(1)}`;
+const stampText = /^(\d{1,10}):(\d{1,16}):(\d{1,16}):(\d{1,10})(\d{9}):(\d{1,10})(\d{9})$/;
+
+/** What a stamp tells of a state, with the ids unknown; undefined for a stamp that stampOfState would not give back. */
+export function stateOfStamp(stamp: string): number[] | undefined {
+  const [, device = '', inode = '', size = '', ...times] = stampText.exec(stamp) ?? [];
+  if (times.length !== 4) return undefined;
+  const whole = Number(device);
+  const state = [
+    ...[(whole >>> 8) & 0xfff, (whole & 0xff) | ((whole >>> 12) & 0xfff00)],
+    ...[Number(inode), Number(size)].flatMap((number) => [number >>> 0, Math.floor(number / 2 ** 32)]),
+    ...times.map(Number),
+    ...[unknownId, unknownId],
+  ];
+  return stampOfState(state, 0) === stamp ? state : undefined;
 }
 
 /** The number that stat tells, put together as by makedev of glibc. */
-function device(): number {
-  const major = word(at.device);
-  const minor = word(at.device + 1);
+function deviceNumber(major: number, minor: number): number {
   if (major === deviceRead.major && minor === deviceRead.minor) return deviceRead.number;
   const number = Number(
     (BigInt(major & 0xfff) << 8n) |

@@ -1,11 +1,12 @@
-import { type Packed, unpackEntry } from '../core/packed.ts';
+import type { Packed } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
+import { type Folder, knownEntry } from './folder.ts';
 import type { EntryCache, Observation } from './observation.ts';
 import { groupName, ownerName } from './owners.ts';
-import { fileStatus } from './statx.ts';
+import type { InodeType, Statx } from './statx.ts';
 
-/** A file that is as it was when it was read. Its entry is unpacked where somebody asks for it. */
-class UnchangedFile {
+/** Something that is as it was when it was read. Its entry is unpacked where somebody asks for it. */
+export class Unchanged {
   readonly path: ReplicaPath;
   readonly packed: Packed;
   readonly #stamp: string;
@@ -17,42 +18,48 @@ class UnchangedFile {
   }
 
   get observation(): Observation {
-    const entry = unpackEntry(this.packed);
-    if (entry === undefined) throw new Error(`expected a packed entry, found ${this.packed}`);
-    return { kind: 'entry', entry, stamp: this.#stamp };
+    return knownEntry(this.packed, this.#stamp);
   }
 }
 
+/** `type` and `seen`: of the newest look at the name. */
+export type Look = {
+  readonly name: string;
+  readonly path: ReplicaPath;
+  readonly type: InodeType;
+  readonly seen: Statx;
+};
+
 /**
- * One look, without opening anything, at a name below an open directory: the entry that was remembered, where the
- * inode and its times are the same (no change of content, owner, mode or attributes leaves the ctime as it was) and
- * its ids are called the same. `unread` for a file that is not remembered so; undefined for everything else, which
- * observe has to look at: also a file with extended attributes, since an ACL holds names.
+ * The entry that was remembered, where the inode and its times are the same (no change of content, owner, mode or
+ * attributes leaves the ctime as it was) and its ids are called the same: what was looked at by one call is known so.
+ * `unread` for a file that is not remembered so; undefined for everything else, which observe has to look at: also a
+ * file with extended attributes, since an ACL holds names.
  */
-export function unchangedFile(
-  fd: number,
-  name: string,
-  {
-    path,
-    cache,
-    maxFileSizeBytes,
-  }: { readonly path: ReplicaPath; readonly cache: EntryCache; readonly maxFileSizeBytes: number },
-): UnchangedFile | 'unread' | undefined {
-  const status = fileStatus(fd, name);
-  if (status === undefined || status.size > maxFileSizeBytes) return undefined;
-  const { stamp, uid, gid } = status;
-  const packed = cache.packed(path, stamp);
-  if (packed === undefined) return 'unread';
-  if (!packed.startsWith('f ')) return undefined;
-  if (!packed.endsWith(ownedBy(ownerName(uid), groupName(gid)))) return undefined;
-  return new UnchangedFile(path, packed, stamp);
+export function unchanged(
+  { name, path, type, seen }: Look,
+  known: Folder | undefined,
+  cache: EntryCache,
+): Unchanged | 'unread' | undefined {
+  if (type === 'directory') return undefined;
+  const place = known?.placeOf(name) ?? -1;
+  const packed =
+    known !== undefined && place >= 0 && known.isSeen(place, seen)
+      ? known.packedAt(place)
+      : cache.packed(path, seen.stamp);
+  if (packed === undefined) return type === 'file' ? 'unread' : undefined;
+  return isPlain(packed, type, seen) ? new Unchanged(path, packed, seen.stamp) : undefined;
 }
 
 let last = { owner: '', group: '', text: '' };
 
-/** How the packed entry of a file without extended attributes ends. Most files have the owners of the one before. */
-function ownedBy(owner: string, group: string): string {
+/** Whether the entry is one of that type without extended attributes, whose owners are called as they are called now. */
+export function isPlain(packed: Packed, type: InodeType, { uid, gid }: Statx): boolean {
+  const owner = ownerName(uid);
+  const group = groupName(gid);
+  // Most have the owners of the one before.
   if (owner !== last.owner || group !== last.group)
-    last = { owner, group, text: ` ${JSON.stringify([owner, group])}` };
-  return last.text;
+    last = { owner, group, text: JSON.stringify([owner, group]) };
+  if (type === 'link') return packed.startsWith(`l ${last.text.slice(0, -1)},`);
+  return packed.startsWith(type === 'file' ? 'f ' : 'd ') && packed.endsWith(` ${last.text}`);
 }

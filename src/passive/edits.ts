@@ -3,7 +3,7 @@ import { DirtyPaths } from '../core/dirty.ts';
 import { type Entry, sameEntry } from '../core/entry.ts';
 import { isBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
-import type { Scanned } from '../files/scan.ts';
+import type { Scanned } from '../files/walk.ts';
 import type { Hint } from '../watch/hint.ts';
 import { topmost } from '../watch/second-looks.ts';
 

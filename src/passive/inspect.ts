@@ -7,7 +7,7 @@ import { Directories } from '../files/confined.ts';
 import { errnoCode } from '../files/errno.ts';
 import { Manifest } from '../files/manifest.ts';
 import { observe } from '../files/observe.ts';
-import { scan } from '../files/scan.ts';
+import { scanFolders } from '../files/scan.ts';
 import { inChunks } from '../wire/chunks.ts';
 import type { Connection } from '../wire/connection.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
@@ -120,7 +120,9 @@ export class Inspector {
     const manifest = new Manifest({ mtime: question.mtime });
     const { fresh } = question;
     const limits = { maxFileSizeBytes: Number.MAX_SAFE_INTEGER };
-    for await (const scanned of scan({ root, watchlists, cache, fresh, ...limits })) manifest.take(scanned);
+    const found = scanFolders({ root, watchlists, cache, fresh, ...limits });
+    for await (const scanned of found) manifest.take(scanned);
+    cache.retain(manifest.size, (path) => manifest.has(path) || manifest.isUnknown(path));
     cache.commit();
     return { manifest, theirs: new Map(), except: new Set() };
   }

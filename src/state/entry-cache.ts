@@ -1,9 +1,17 @@
 import { isCanary } from '../core/canary.ts';
 import type { Entry } from '../core/entry.ts';
 import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
+import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { Folder } from '../files/folder.ts';
 import type { EntryCache } from '../files/observation.ts';
+import { stateOfStamp } from '../files/statx.ts';
 import type { Database } from './database.ts';
-import { entryColumn, packedColumn } from './rows.ts';
+import { entryColumn, packedColumn, pathColumn } from './rows.ts';
+
+/** So many paths that do not exist any more may stay remembered, beside those of a tree like the one that is there. */
+const fewForgotten = 1000;
+
+type Known = { readonly stamp: string; readonly packed: Packed };
 
 /**
  * Remembers observed entries by stamp, over restarts. All is loaded when it is first asked; changes reach the
@@ -12,46 +20,82 @@ import { entryColumn, packedColumn } from './rows.ts';
  */
 export class EntryCacheStore implements EntryCache {
   readonly #database: Database;
-  /** By path the stamp, a line feed and the packed entry: one text each, since there may be very many. */
-  #loaded: Map<string, string> | undefined;
-  readonly #pending = new Map<string, string | undefined>();
+  /** Files of one directory together: there may be very many. */
+  #folders: Map<ReplicaPath, Folder> | undefined;
+  /** What was remembered since its directory was walked. It counts before what the folder knows. */
+  readonly #single = new Map<string, Known>();
+  readonly #pending = new Map<string, Known | undefined>();
 
   constructor(database: Database) {
     this.#database = database;
   }
 
-  /** Throws the Failures of Database.read, as whatever asks first. */
+  /** How many are remembered. Throws the Failures of Database.read, as whatever asks first. */
   get size(): number {
-    return this.#memory.size;
+    let size = 0;
+    for (const folder of this.#loaded.values()) size += folder.size;
+    for (const path of this.#single.keys()) if (this.#inFolder(path) === undefined) size += 1;
+    return size;
   }
 
   get(path: string): { readonly stamp: string; readonly entry: Entry } | undefined {
-    const found = this.#memory.get(path);
-    if (found === undefined) return undefined;
-    const end = found.indexOf('\n');
-    const entry = unpackEntry(found.slice(end + 1));
-    return entry === undefined ? undefined : { stamp: found.slice(0, end), entry };
+    const known = this.#known(path);
+    const entry = known === undefined ? undefined : unpackEntry(known.packed);
+    return known === undefined || entry === undefined ? undefined : { stamp: known.stamp, entry };
   }
 
   packed(path: string, stamp: string): Packed | undefined {
-    const found = this.#memory.get(path);
-    if (found === undefined || !found.startsWith(stamp) || found.charCodeAt(stamp.length) !== lineFeed)
-      return undefined;
-    return found.slice(stamp.length + 1);
+    const known = this.#known(path);
+    return known?.stamp === stamp ? known.packed : undefined;
   }
 
   set(path: string, stamp: string, entry: Entry): void {
     // It is another one each time.
     if (isCanary(path)) return;
-    const text = `${stamp}\n${packEntry(entry)}`;
-    this.#memory.set(path, text);
-    this.#pending.set(path, text);
+    const known = { stamp, packed: packEntry(entry) };
+    // What is loaded later would count as newer.
+    this.#folders ??= this.#load();
+    this.#single.set(path, known);
+    this.#pending.set(path, known);
   }
 
   delete(path: string): void {
+    const place = this.#inFolder(path);
     // Also where memory holds nothing: another process may have written the row since.
-    this.#memory.delete(path);
-    this.#pending.set(path, undefined);
+    this.#forget(path);
+    if (place !== undefined) this.#loaded.set(place.folder.path, place.folder.without(place.name));
+  }
+
+  folder(directory: ReplicaPath): Folder | undefined {
+    return this.#loaded.get(directory);
+  }
+
+  keep(folder: Folder): void {
+    const { path, names, walked } = folder;
+    const before = this.#loaded.get(path);
+    this.#loaded.set(path, folder);
+    for (const name of names) this.#single.delete(childOf(path, name));
+    if (before === undefined || before === folder) return;
+    const others = new Set(walked?.others);
+    for (const [place, name] of before.names.entries()) {
+      if (folder.placeOf(name) >= 0) continue;
+      const child = childOf(path, name);
+      // It has extended attributes, say. What is not there any more need not be known.
+      if (!others.has(name)) this.#forget(child);
+      else if (!this.#single.has(child))
+        this.#single.set(child, { stamp: before.stampAt(place), packed: before.packedAt(place) ?? '' });
+    }
+  }
+
+  retain(count: number, exists: (path: ReplicaPath) => boolean): void {
+    if (this.size <= 2 * count + fewForgotten) return;
+    for (const [path, folder] of this.#loaded) {
+      const children = folder.names.map((name) => childOf(path, name));
+      if (exists(path) || children.some(exists)) continue;
+      for (const child of children) this.#forget(child);
+      this.#loaded.delete(path);
+    }
+    for (const path of this.#single.keys()) if (!exists(path as ReplicaPath)) this.#forget(path);
   }
 
   /** Writes all changes in one transaction. On a Failure they stay and the next commit tries again. */
@@ -63,30 +107,54 @@ export class EntryCacheStore implements EntryCache {
          ON CONFLICT (path) DO UPDATE SET stamp = excluded.stamp, entry = excluded.entry`,
       );
       const remove = this.#database.statement('DELETE FROM seen WHERE path = ?');
-      for (const [path, text] of this.#pending) {
-        if (text === undefined) remove.run(path);
-        else upsert.run(path, text.slice(0, text.indexOf('\n')), text.slice(text.indexOf('\n') + 1));
+      for (const [path, known] of this.#pending) {
+        if (known === undefined) remove.run(path);
+        else upsert.run(path, known.stamp, known.packed);
       }
     });
     this.#pending.clear();
   }
 
-  get #memory(): Map<string, string> {
-    this.#loaded ??= this.#load();
-    return this.#loaded;
+  #known(path: string): Known | undefined {
+    const place = this.#inFolder(path);
+    const single = this.#single.get(path);
+    if (single !== undefined || place === undefined) return single;
+    const { folder, at } = place;
+    return { stamp: folder.stampAt(at), packed: folder.packedAt(at) ?? '' };
   }
 
-  #load(): Map<string, string> {
-    const loaded = new Map<string, string>();
-    const statement = this.#database.statement('SELECT path, stamp, entry FROM seen');
+  #inFolder(path: string): { folder: Folder; name: string; at: number } | undefined {
+    const folder = this.#loaded.get(parentOf(path as ReplicaPath));
+    const name = nameOf(path as ReplicaPath);
+    const at = folder?.placeOf(name) ?? -1;
+    return folder === undefined || at < 0 ? undefined : { folder, name, at };
+  }
+
+  #forget(path: string): void {
+    this.#single.delete(path);
+    this.#pending.set(path, undefined);
+  }
+
+  get #loaded(): Map<ReplicaPath, Folder> {
+    this.#folders ??= this.#load();
+    return this.#folders;
+  }
+
+  #load(): Map<ReplicaPath, Folder> {
+    const rows = new Map<ReplicaPath, Rows>();
+    const statement = this.#database.statement('SELECT path, stamp, entry FROM seen ORDER BY path');
     this.#database.read(() => {
-      for (const { path, stamp, entry } of statement.iterate()) {
-        if (typeof path !== 'string' || typeof stamp !== 'string' || stamp.includes('\n')) continue;
+      for (const { path: column, stamp, entry } of statement.iterate()) {
+        const path = pathColumn(column);
+        if (path === undefined || typeof stamp !== 'string') continue;
         const packed = packedColumn(entry) ?? this.#inOldForm(path, stamp, entry);
-        if (packed !== undefined) loaded.set(path, `${stamp}\n${packed}`);
+        if (packed === undefined) continue;
+        const state = stateOfStamp(stamp);
+        if (state === undefined) this.#single.set(path, { stamp, packed });
+        else add(rows, path, { packed, state });
       }
     });
-    return loaded;
+    return new Map([...rows].map(([path, row]) => [path, folderOf(path, row)]));
   }
 
   /** Rows were JSON once: they are taken over. What is neither is no knowledge, and the file is read again. */
@@ -94,9 +162,27 @@ export class EntryCacheStore implements EntryCache {
     const entry = entryColumn(column);
     if (entry === undefined) return undefined;
     const packed = packEntry(entry);
-    this.#pending.set(path, `${stamp}\n${packed}`);
+    this.#pending.set(path, { stamp, packed });
     return packed;
   }
 }
 
-const lineFeed = 10;
+/** Of one directory. */
+type Rows = { readonly names: string[]; readonly packed: Packed[]; readonly states: number[] };
+
+function add(
+  all: Map<ReplicaPath, Rows>,
+  path: ReplicaPath,
+  row: { readonly packed: Packed; readonly state: readonly number[] },
+): void {
+  const directory = parentOf(path);
+  const rows = all.get(directory) ?? { names: [], packed: [], states: [] };
+  all.set(directory, rows);
+  rows.names.push(nameOf(path));
+  rows.packed.push(row.packed);
+  for (const part of row.state) rows.states.push(part);
+}
+
+function folderOf(path: ReplicaPath, { names, packed, states }: Rows): Folder {
+  return new Folder({ path, names, packed, states: Uint32Array.from(states) });
+}

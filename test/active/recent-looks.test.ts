@@ -22,6 +22,9 @@ function treeOf(root: string): Tree {
     packed: () => undefined,
     set: () => undefined,
     delete: () => undefined,
+    folder: () => undefined,
+    keep: () => undefined,
+    retain: () => undefined,
   };
   return new Tree({ root, watchlists, cache, maxFileSizeBytes: 1e6 });
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { packEntry } from '../../src/core/packed.ts';
 import { parseReplicaPath, type ReplicaPath } from '../../src/core/path.ts';
 import type { Directories } from '../../src/files/confined.ts';
+import type { Folder } from '../../src/files/folder.ts';
 import type { EntryCache, Observation } from '../../src/files/observation.ts';
 import { observe } from '../../src/files/observe.ts';
 
@@ -31,6 +32,7 @@ export function run(command: string, ...args: string[]): string {
 }
 
 export function memoryCache(): EntryCache & { readonly size: number } {
+  const folders = new Map<string, Folder>();
   const known = new Map<string, { stamp: string; entry: Extract<Observation, { kind: 'entry' }>['entry'] }>();
   return {
     get: (path) => known.get(path),
@@ -39,7 +41,13 @@ export function memoryCache(): EntryCache & { readonly size: number } {
       return found?.stamp === stamp ? packEntry(found.entry) : undefined;
     },
     set: (path, stamp, entry) => known.set(path, { stamp, entry }),
-    delete: (path) => known.delete(path),
+    delete: (path) => {
+      known.delete(path);
+      folders.clear();
+    },
+    folder: (directory) => folders.get(directory),
+    keep: (folder) => folders.set(folder.path, folder),
+    retain: () => undefined,
     get size() {
       return known.size;
     },

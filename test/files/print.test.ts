@@ -7,8 +7,8 @@ import { everything, makeScopes } from '../../src/config/scopes.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { initialiseHash } from '../../src/files/hash.ts';
 import { printsOf } from '../../src/files/print.ts';
-import type { Scanned } from '../../src/files/scan.ts';
 import { scan } from '../../src/files/scan.ts';
+import type { Scanned } from '../../src/files/walk.ts';
 import { temporaryFolder } from '../world/tree.ts';
 
 /** What stands at a name of /etc: small numbers, so that two draws are often the same. */

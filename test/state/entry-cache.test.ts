@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { absent } from '../../src/core/entry.ts';
+import { packEntry } from '../../src/core/packed.ts';
+import type { ReplicaPath } from '../../src/core/path.ts';
+import { Folder } from '../../src/files/folder.ts';
+import { stateOfStamp } from '../../src/files/statx.ts';
 import { EntryCacheStore } from '../../src/state/entry-cache.ts';
 import { file, opened, temporaryFolder } from './fixture.ts';
 
@@ -52,4 +56,77 @@ test('deletes a row that another process wrote after this one loaded', (t) => {
   one.delete('/etc/a');
   one.commit();
   assert.equal(new EntryCacheStore(opened(t, folder)).size, 0);
+});
+
+function stamp(inode: number): string {
+  return `66305:${inode}:5:1700000000000000001:1700000000000000002`;
+}
+
+/** As a walk puts it together; all but `others` remembered. */
+function walked(path: string, names: readonly string[], others: readonly string[] = []): Folder {
+  return new Folder({
+    path: path as ReplicaPath,
+    names,
+    packed: names.map((name) => packEntry(file(name))),
+    states: Uint32Array.from(names.flatMap((_, inode) => stateOfStamp(stamp(inode)) ?? [])),
+    walked: { watchlists: {}, listing: names, others, owners: [], largest: 5, self: undefined },
+  });
+}
+
+test('what is loaded stands in folders, and what came since counts before it', (t) => {
+  const folder = temporaryFolder(t);
+  const database = opened(t, folder);
+  const before = new EntryCacheStore(database);
+  for (const [inode, name] of ['a', 'b', 'c'].entries()) before.set(`/etc/${name}`, stamp(inode), file(name));
+  before.commit();
+  const cache = new EntryCacheStore(database);
+  assert.equal(cache.size, 3);
+  const known = cache.folder('/etc' as ReplicaPath);
+  assert.deepEqual(known?.names, ['a', 'b', 'c']);
+  assert.equal(known.stampAt(1), stamp(1));
+  assert.deepEqual(cache.get('/etc/b'), { stamp: stamp(1), entry: file('b') });
+  assert.equal(cache.packed('/etc/b', stamp(2)), undefined);
+  cache.set('/etc/b', stamp(9), file('d'));
+  assert.equal(cache.packed('/etc/b', stamp(1)), undefined);
+  assert.equal(cache.packed('/etc/b', stamp(9)), packEntry(file('d')));
+  cache.delete('/etc/c');
+  assert.equal(cache.get('/etc/c'), undefined);
+  assert.equal(cache.size, 2);
+});
+
+test('a walk replaces what was known of a directory, and what is gone from it is gone from the disk', (t) => {
+  const folder = temporaryFolder(t);
+  const database = opened(t, folder);
+  const cache = new EntryCacheStore(database);
+  for (const [inode, name] of ['a', 'b', 'c', 'x'].entries())
+    cache.set(`/etc/${name}`, stamp(inode), file('a'));
+  cache.commit();
+  const next = new EntryCacheStore(database);
+  next.keep(walked('/etc', ['a', 'b'], ['x']));
+  assert.deepEqual(next.get('/etc/a'), { stamp: stamp(0), entry: file('a') });
+  assert.deepEqual(next.get('/etc/x'), { stamp: stamp(3), entry: file('a') }, 'it is looked at each time');
+  assert.equal(next.get('/etc/c'), undefined);
+  assert.equal(next.size, 3);
+  next.commit();
+  assert.equal(new EntryCacheStore(database).get('/etc/c'), undefined);
+  assert.equal(new EntryCacheStore(database).size, 3);
+});
+
+test('memory and disk do not grow with paths that come and go', (t) => {
+  const folder = temporaryFolder(t);
+  const database = opened(t, folder);
+  const cache = new EntryCacheStore(database);
+  const exists = (path: string): boolean => path.startsWith('/etc/kept');
+  for (let round = 0; round < 20; round += 1) {
+    for (let at = 0; at < 100; at += 1) cache.set(`/etc/${round}/${at}`, stamp(at), file('a'));
+    cache.keep(walked(`/etc/${round}`, ['1', '2']));
+    cache.keep(walked('/etc/kept', ['1', '2']));
+    cache.set('/etc/kept/3', stamp(3), file('a'));
+    cache.retain(3, exists);
+    assert.ok(cache.size <= 1106, String(cache.size));
+  }
+  cache.retain(-1000, exists);
+  cache.commit();
+  assert.equal(cache.size, 3);
+  assert.equal(new EntryCacheStore(database).size, 1, 'a folder is on the disk where its files were set');
 });

@@ -1,0 +1,250 @@
+import { type Packed, packedKey, unpackEntry } from '../core/packed.ts';
+import { childOf, type ReplicaPath } from '../core/path.ts';
+import { xxh64Text } from './hash.ts';
+import type { Observation } from './observation.ts';
+import { groupName, ownerName } from './owners.ts';
+import { type Statx, stampOfState, stateLength } from './statx.ts';
+
+/** How many children are looked at in one go; a directory may hold very many. */
+const atOnce = 1000;
+/** Below it a search through the names is as quick as a table of them. */
+const fewNames = 32;
+
+/** Ids, and what they were called. */
+type Owners = { readonly uid: number; readonly gid: number; readonly owner: string; readonly group: string };
+
+export type FolderParts = {
+  readonly path: ReplicaPath;
+  /** Children that are remembered, in the order of their bytes, and of each the entry and the state. */
+  readonly names: readonly string[];
+  readonly packed: readonly Packed[];
+  readonly states: Uint32Array;
+  /** Undefined: it was not walked yet, so that nothing is known beyond the children. */
+  readonly walked?: {
+    /** For whom: others may leave out other names. */
+    readonly watchlists: object;
+    /** All names, as the kernel listed them. */
+    readonly listing: readonly string[];
+    /** Names that have to be looked at each time: directories, and what cannot be remembered. In the order of their bytes. */
+    readonly others: readonly string[];
+    readonly owners: readonly Owners[];
+    /** The largest file, bytes. */
+    readonly largest: number;
+    /** The directory's own entry and state; undefined where it cannot be remembered. */
+    readonly self: { readonly packed: Packed; readonly state: Uint32Array } | undefined;
+  };
+};
+
+/**
+ * What is remembered of the children of one directory. Never changed once it is made, so that the cache and any number of
+ * manifests share it: of a directory that is as it was, a walk keeps nothing more than this.
+ */
+export class Folder {
+  readonly path: ReplicaPath;
+  readonly names: readonly string[];
+  readonly walked: FolderParts['walked'];
+  readonly #packed: readonly Packed[];
+  readonly #states: Uint32Array;
+  readonly #sums: { exact?: bigint; withoutTimes?: bigint } = {};
+  #places: Map<string, number> | undefined;
+
+  constructor({ path, names, packed, states, walked }: FolderParts) {
+    this.path = path;
+    this.names = names;
+    this.#packed = packed;
+    this.#states = states;
+    this.walked = walked;
+  }
+
+  get size(): number {
+    return this.names.length;
+  }
+
+  /** Where the name is among the children; -1 for none of them. */
+  placeOf(name: string): number {
+    if (this.names.length <= fewNames) return this.names.indexOf(name);
+    this.#places ??= new Map(this.names.map((one, place) => [one, place]));
+    return this.#places.get(name) ?? -1;
+  }
+
+  packedAt(place: number): Packed | undefined {
+    return this.#packed[place];
+  }
+
+  stampAt(place: number): string {
+    return stampOfState(this.#states, place * stateLength);
+  }
+
+  childAt(place: number): FolderChild {
+    return new FolderChild(this, place);
+  }
+
+  /** Whether that child has the state of the newest look, whoever it belongs to. */
+  isSeen(place: number, seen: Statx): boolean {
+    return seen.hasStampOf(this.#states, place * stateLength);
+  }
+
+  /** Whether the directory itself is as it was, by the newest look. */
+  isSelf(seen: Statx): boolean {
+    const self = this.walked?.self;
+    return self !== undefined && seen.isAs(self.state, 0) && this.#ownersAreCalledAlike();
+  }
+
+  /** Whether the directory, which the newest look was at, its listing and the limits are those of the walk that made it. */
+  isListed(
+    seen: Statx,
+    now: {
+      readonly watchlists: object;
+      readonly listing: readonly string[];
+      readonly maxFileSizeBytes: number;
+    },
+  ): boolean {
+    const walked = this.walked;
+    if (walked === undefined || walked.watchlists !== now.watchlists) return false;
+    if (walked.largest > now.maxFileSizeBytes || walked.listing.length !== now.listing.length) return false;
+    if (walked.self !== undefined && !seen.isAs(walked.self.state, 0)) return false;
+    return walked.listing.every((name, at) => name === now.listing[at]) && this.#ownersAreCalledAlike();
+  }
+
+  /** Looks at the children once more: false as soon as one is not as it was. Undefined: nothing yet, but time has passed. */
+  *looksUnchanged(fd: number, statx: Statx): Generator<undefined, boolean> {
+    const { names } = this;
+    for (let place = 0; place < names.length; place += 1) {
+      if (statx.look(fd, names[place] ?? '') === undefined) return false;
+      if (!statx.isAs(this.#states, place * stateLength)) return false;
+      if (place % atOnce === atOnce - 1) yield undefined;
+    }
+    return true;
+  }
+
+  /** A sum over the lines of all children, see lineSum. `mtime`: whether files' times count. */
+  sum(mtime: boolean): bigint {
+    const key = mtime ? 'exact' : 'withoutTimes';
+    this.#sums[key] ??= this.names.reduce(
+      (sum, name, place) =>
+        BigInt.asUintN(64, sum + lineSum(childOf(this.path, name), this.#packed[place] ?? '', mtime)),
+      0n,
+    );
+    return this.#sums[key];
+  }
+
+  /** As it is, as if no walk had been made: the next one looks at everything. */
+  unwalked(): Folder {
+    return new Folder({ path: this.path, names: this.names, packed: this.#packed, states: this.#states });
+  }
+
+  /** As it is without one child, and no longer as it was walked. */
+  without(name: string): Folder {
+    const kept = this.names.map((_, place) => place).filter((place) => this.names[place] !== name);
+    return new Folder({
+      path: this.path,
+      names: kept.map((place) => this.names[place] ?? ''),
+      packed: kept.map((place) => this.#packed[place] ?? ''),
+      states: Uint32Array.from(
+        kept.flatMap((place) => [...this.#states.subarray(place * stateLength, (place + 1) * stateLength)]),
+      ),
+    });
+  }
+
+  /** The account files may say something else by now. */
+  #ownersAreCalledAlike(): boolean {
+    return (this.walked?.owners ?? []).every(
+      ({ uid, gid, owner, group }) => ownerName(uid) === owner && groupName(gid) === group,
+    );
+  }
+}
+
+/** What one child adds to the digest of its directory: the order of children does not matter to a sum. */
+export function lineSum(path: ReplicaPath, packed: Packed, mtime: boolean): bigint {
+  return xxh64Text(`${path}\n${mtime ? packed : packedKey(packed)}`);
+}
+
+/** A child that is as it was. Its entry is unpacked where somebody asks for it. */
+class FolderChild {
+  readonly #folder: Folder;
+  readonly #place: number;
+
+  constructor(folder: Folder, place: number) {
+    this.#folder = folder;
+    this.#place = place;
+  }
+
+  get path(): ReplicaPath {
+    return childOf(this.#folder.path, this.#folder.names[this.#place] ?? '');
+  }
+
+  get packed(): Packed {
+    return this.#folder.packedAt(this.#place) ?? '';
+  }
+
+  get observation(): Observation {
+    return knownEntry(this.packed, this.#folder.stampAt(this.#place));
+  }
+}
+
+/** What was remembered, as if it had been seen now. */
+export function knownEntry(packed: Packed, stamp: string): Observation {
+  const entry = unpackEntry(packed);
+  if (entry === undefined) throw new Error(`expected a packed entry, found ${packed}`);
+  return { kind: 'entry', entry, stamp };
+}
+
+/** Puts together what a walk learns of one directory. */
+export class FolderDraft {
+  readonly #path: ReplicaPath;
+  readonly #names: string[] = [];
+  readonly #packed: Packed[] = [];
+  readonly #states: number[] = [];
+  readonly #others: string[] = [];
+  readonly #owners = new Map<string, Owners>();
+  #largest = 0;
+  #self: { packed: Packed; state: Uint32Array } | undefined;
+
+  constructor(path: ReplicaPath) {
+    this.#path = path;
+  }
+
+  /** The newest look is that of this child, whose entry it is. Children come in the order of their bytes. */
+  remember(name: string, packed: Packed, seen: Statx): void {
+    this.#names.push(name);
+    this.#packed.push(packed);
+    for (const part of seen.state) this.#states.push(part);
+    this.#largest = Math.max(this.#largest, seen.size);
+    this.#noteOwners(seen);
+  }
+
+  /** The newest look is that of the directory itself. */
+  rememberSelf(packed: Packed, seen: Statx): void {
+    this.#self = { packed, state: Uint32Array.from(seen.state) };
+    this.#noteOwners(seen);
+  }
+
+  /** It has to be looked at each time. */
+  lookAgain(name: string): void {
+    this.#others.push(name);
+  }
+
+  /** `listing`: all names as the kernel listed them. */
+  folder(listing: readonly string[], watchlists: object): Folder {
+    return new Folder({
+      path: this.#path,
+      names: this.#names,
+      packed: this.#packed,
+      states: Uint32Array.from(this.#states),
+      walked: {
+        watchlists,
+        listing,
+        others: this.#others,
+        owners: [...this.#owners.values()],
+        largest: this.#largest,
+        self: this.#self,
+      },
+    });
+  }
+
+  #noteOwners({ uid, gid }: Statx): void {
+    const key = `${uid}:${gid}`;
+    if (!this.#owners.has(key))
+      this.#owners.set(key, { uid, gid, owner: ownerName(uid), group: groupName(gid) });
+  }
+}

@@ -1,0 +1,275 @@
+import { type Packed, packEntry } from '../core/packed.ts';
+import { childOf, isTemporaryName, parseReplicaPath, type ReplicaPath } from '../core/path.ts';
+import type { Directories, OpenDirectory } from './confined.ts';
+import { type Folder, FolderDraft, knownEntry } from './folder.ts';
+import { byBytes, escaped, inOrder, listed } from './listing.ts';
+import type { Observation } from './observation.ts';
+import { type LookOptions, observe, observeAt, racyMs } from './observe.ts';
+import { type InodeType, Statx } from './statx.ts';
+import { isPlain, Unchanged, unchanged } from './unchanged.ts';
+
+export type Watched = {
+  includes(path: ReplicaPath): boolean;
+  mayContain(directory: ReplicaPath): boolean;
+};
+
+export type WalkOptions = LookOptions & {
+  readonly watchlists: Watched;
+  /** Default false: of a file that has to be read only the name is told, until its observation is asked for. */
+  readonly lazy?: boolean;
+  /** Default false: children that are as they were come one by one. True: as one folder, before the others. */
+  readonly folders?: boolean;
+  /** Called for each temporary name of ours, which is never yielded. */
+  readonly onLeftover?: (path: ReplicaPath) => void;
+};
+
+export type Scanned = {
+  readonly path: ReplicaPath;
+  readonly observation: Observation;
+  /** The entry of the observation where it need not be unpacked to be known. */
+  readonly packed?: Packed;
+  /** To ask for the observation, before the walk goes on, is to read the file. */
+  readonly unread?: true;
+};
+
+/** Undefined: nothing to yield, but time has passed. */
+export type Step = Scanned | Folder | undefined;
+
+/** A directory that is being walked. `known`: from before. `draft`: what will be; undefined once it cannot be known. */
+type Walked = {
+  readonly path: ReplicaPath;
+  readonly directory: OpenDirectory;
+  readonly known: Folder | undefined;
+  draft: FolderDraft | undefined;
+};
+
+/** A directory that changed less than this before it was listed may be changing, milliseconds. More than a listing takes. */
+const recentlyMs = 1000;
+/** Names that are not replicated are not remembered without end. */
+const mostPassedOver = 1000;
+
+/** One walk. Descriptors of finished directories are given up, so it holds as many as the tree is deep. */
+export class Walk {
+  readonly #directories: Directories;
+  readonly #options: WalkOptions;
+  readonly #seen = new Statx();
+
+  constructor(directories: Directories, options: WalkOptions) {
+    this.#directories = directories;
+    this.#options = options;
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? Date.now();
+  }
+
+  *from(start: ReplicaPath): Generator<Step> {
+    yield* this.#at(start, observe({ ...this.#options, directories: this.#directories, path: start }));
+  }
+
+  *#at(path: ReplicaPath, observation: Observation): Generator<Step> {
+    const { watchlists } = this.#options;
+    const descends = watchlists.mayContain(path);
+    if (observation.kind === 'entry' && observation.entry.kind === 'directory' && descends) {
+      yield* this.#directory(path, observation);
+    } else if (watchlists.includes(path) || (descends && hidesWhatIsBelow(observation))) {
+      yield { path, observation };
+    }
+  }
+
+  /** A directory is listed before it is yielded, so that it is either seen or failed, and never both. */
+  *#directory(path: ReplicaPath, observation: Observation & { kind: 'entry' }): Generator<Step> {
+    const { watchlists, cache, fresh, maxFileSizeBytes } = this.#options;
+    const directory = this.#directories.open(path);
+    if (!directory.ok) return void (yield { path, observation: notListed(directory) });
+    const listing = listed(directory, path);
+    if ('kind' in listing) return void (yield { path, observation: listing });
+
+    const settled =
+      this.#seen.look(directory.fd, '.') === 'directory' &&
+      this.#now() - this.#seen.changedAtMs >= recentlyMs;
+    const known = fresh === true ? undefined : cache?.folder(path);
+    const walked: Walked = { path, directory, known, draft: undefined };
+    const own = watchlists.includes(path) ? { path, observation } : undefined;
+    const isKnown =
+      settled && known?.isListed(this.#seen, { watchlists, listing, maxFileSizeBytes }) === true;
+    if (isKnown && (yield* known.looksUnchanged(directory.fd, this.#seen))) {
+      yield own;
+      yield* this.#asKnown(walked, known);
+      return this.#directories.release(path);
+    }
+    const names = inOrder({ directory, path, listing, changedLately: !settled });
+    if ('kind' in names) return void (yield { path, observation: names });
+    yield own;
+    if (settled && cache !== undefined && fresh !== true && names.undecodable.length === 0)
+      walked.draft = this.#beginDraft(path, directory, observation);
+    for (const name of names.names) yield* this.#child(walked, name);
+    for (const bytes of names.undecodable) yield this.#undecodable(path, bytes);
+    const folder = walked.draft?.folder(listing, watchlists);
+    if (folder !== undefined && listing.length <= 4 * folder.size + mostPassedOver) cache?.keep(folder);
+    this.#directories.release(path);
+  }
+
+  #beginDraft(
+    path: ReplicaPath,
+    directory: OpenDirectory,
+    observation: Observation & { kind: 'entry' },
+  ): FolderDraft {
+    const draft = new FolderDraft(path);
+    const packed = packEntry(observation.entry);
+    const seen = this.#seen;
+    if (seen.look(directory.fd, '.') !== 'directory' || seen.stamp !== observation.stamp) return draft;
+    if (this.#now() - seen.changedAtMs >= recentlyMs && isPlain(packed, 'directory', seen))
+      draft.rememberSelf(packed, seen);
+    return draft;
+  }
+
+  *#asKnown(walked: Walked, known: Folder): Generator<Step> {
+    const others = known.walked?.others ?? [];
+    let outdated = false;
+    if (this.#options.folders === true) {
+      yield known;
+      for (const name of others) outdated = (yield* this.#child(walked, name)) || outdated;
+    } else {
+      for (const name of others.length === 0 ? known.names : byBytes([...known.names, ...others])) {
+        const place = known.placeOf(name);
+        if (place >= 0) yield known.childAt(place);
+        else outdated = (yield* this.#child(walked, name)) || outdated;
+      }
+    }
+    // What could not be remembered can be by now: the next walk puts all of it together.
+    if (outdated) this.#options.cache?.keep(known.unwalked());
+  }
+
+  /** Answers whether it is something that is as it was. */
+  *#child(walked: Walked, name: string): Generator<Step, boolean> {
+    const path = childOf(walked.path, name);
+    const { watchlists, cache, fresh, lazy, onLeftover } = this.#options;
+    if (isTemporaryName(name)) {
+      walked.draft?.lookAgain(name);
+      onLeftover?.(path);
+      return false;
+    }
+    const included = watchlists.includes(path);
+    if (!included && !watchlists.mayContain(path)) return false;
+    const fault = faultOf(path);
+    if (fault !== undefined) {
+      walked.draft?.lookAgain(name);
+      yield { path, observation: fault };
+      return false;
+    }
+    const seen = this.#seen;
+    const type = cache === undefined || fresh === true ? undefined : seen.look(walked.directory.fd, name);
+    if (
+      included &&
+      cache !== undefined &&
+      type !== undefined &&
+      seen.size <= this.#options.maxFileSizeBytes
+    ) {
+      const found = unchanged({ name, path, type, seen }, walked.known, cache);
+      if (found === 'unread' && lazy === true) {
+        walked.draft = undefined;
+        yield new UnreadFile(path, () => observeAt(walked.directory.child(name), path, this.#options));
+        return false;
+      }
+      if (found instanceof Unchanged) {
+        walked.draft?.remember(name, found.packed, seen);
+        yield found;
+        return true;
+      }
+    }
+    yield* this.#lookedAt(walked, { name, path, type, included });
+    return false;
+  }
+
+  *#lookedAt(
+    walked: Walked,
+    {
+      name,
+      path,
+      type,
+      included,
+    }: { name: string; path: ReplicaPath; type: InodeType | undefined; included: boolean },
+  ): Generator<Step> {
+    const self = type === 'directory' ? this.#options.cache?.folder(path) : undefined;
+    const packed = self?.isSelf(this.#seen) === true ? self.walked?.self?.packed : undefined;
+    const observation =
+      packed === undefined
+        ? observeAt(walked.directory.child(name), path, this.#options)
+        : knownEntry(packed, this.#seen.stamp);
+    if (walked.draft !== undefined) this.#note(walked.draft, walked.directory, { name, path, observation });
+    const isDirectory = observation.kind === 'entry' && observation.entry.kind === 'directory';
+    // Most are files, and a generator of its own for each is what a walk would spend its time on.
+    if (included && !isDirectory) yield { path, observation };
+    else yield* this.#at(path, observation);
+  }
+
+  /** What was just looked at closely can be known by its state from now on, or has to be looked at each time. */
+  #note(
+    draft: FolderDraft,
+    directory: OpenDirectory,
+    { name, path, observation }: { name: string; path: ReplicaPath; observation: Observation },
+  ): void {
+    const seen = this.#seen;
+    if (observation.kind !== 'entry') return draft.lookAgain(name);
+    const { entry, stamp } = observation;
+    if (entry.kind !== 'file' && entry.kind !== 'symlink') return draft.lookAgain(name);
+    const type = seen.look(directory.fd, name);
+    if (type === undefined || type === 'directory' || seen.stamp !== stamp) return draft.lookAgain(name);
+    // A file that is remembered has rested; so must a link.
+    const rested =
+      type === 'file'
+        ? this.#options.cache?.packed(path, stamp) !== undefined
+        : this.#now() - seen.changedAtMs > racyMs;
+    const packed = packEntry(entry);
+    if (rested && isPlain(packed, type, seen)) draft.remember(name, packed, seen);
+    else draft.lookAgain(name);
+  }
+
+  #undecodable(parent: ReplicaPath, bytes: Buffer): Step {
+    const lossy = childOf(parent, bytes.toString('utf8'));
+    if (!this.#options.watchlists.includes(lossy)) return undefined;
+    const detail = `expected a name in valid UTF-8, found the bytes ${bytes.toString('hex')}; rename it to have it replicated`;
+    const failure = { reason: 'bad-path', detail } as const;
+    return { path: childOf(parent, escaped(bytes)), observation: { kind: 'failed', failure } };
+  }
+}
+
+/** A file that has to be read to be known. */
+class UnreadFile {
+  readonly path: ReplicaPath;
+  readonly unread = true;
+  readonly #read: () => Observation;
+
+  constructor(path: ReplicaPath, read: () => Observation) {
+    this.path = path;
+    this.#read = read;
+  }
+
+  get observation(): Observation {
+    return this.#read();
+  }
+}
+
+/** Shorter paths of names that the disk gave cannot break a limit, at up to three bytes a unit. */
+const longestUnchecked = 1365;
+
+function faultOf(path: ReplicaPath): Observation | undefined {
+  if (path.length <= longestUnchecked) return undefined;
+  const parsed = parseReplicaPath(path);
+  if (parsed.ok) return undefined;
+  const detail = `expected a path within the limits of the system, found ${parsed.fault}`;
+  return { kind: 'failed', failure: { reason: 'bad-path', detail } };
+}
+
+/** Whether there may be a directory that could not be looked at. */
+function hidesWhatIsBelow(observation: Observation): boolean {
+  return observation.kind === 'failed' || observation.kind === 'unstable';
+}
+
+/** It was a directory a moment ago: only a failure to open it tells nothing of what is there now. */
+function notListed(directory: Exclude<ReturnType<Directories['open']>, { ok: true }>): Observation {
+  const { reason, detail } = directory;
+  if (reason === 'parent-missing' || reason === 'not-confined') return { kind: 'unstable' };
+  return { kind: 'failed', failure: { reason, detail } };
+}
