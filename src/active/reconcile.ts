@@ -145,6 +145,8 @@ function rememberEqual(
     const known = replicator.ledger.get(path);
     if (known === undefined || !sameEntry(known, entry)) converged += 1;
     replicator.agreed(path, entry);
+    // So that the ledger takes over the text of the manifest, which the cache holds anyway.
+    replicator.ledger.holds(path, packed);
   }
   return converged;
 }

@@ -148,7 +148,10 @@ export class Tree {
     const manifest = new Manifest(options);
     const found = scanFolders(this.#scanOptions({ fresh: options.fresh }));
     for await (const scanned of found) manifest.take(scanned);
-    this.#options.cache.retain(manifest.size, (path) => manifest.has(path) || manifest.isUnknown(path));
+    const { cache } = this.#options;
+    cache.retain(manifest.size, (path) => manifest.has(path) || manifest.isUnknown(path));
+    // What waits to be written takes memory, and would have to be read again after a crash.
+    cache.commit();
     return manifest;
   }
 

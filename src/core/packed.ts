@@ -14,6 +14,19 @@ import type { Entry, Present, Xattrs } from './entry.ts';
 export type Packed = string;
 
 export function packEntry(entry: Entry): Packed {
+  return flat(packedText(entry));
+}
+
+/**
+ * V8 keeps a text that was put together as a tree of its parts, at four times the size, until somebody reads a character
+ * of it.
+ */
+function flat(text: string): string {
+  // What is read has to be used, or it is not read: no text begins so.
+  return text.charCodeAt(0) === 0 ? '' : text;
+}
+
+function packedText(entry: Entry): Packed {
   switch (entry.kind) {
     case 'absent':
       return '-';

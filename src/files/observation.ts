@@ -37,4 +37,6 @@ export interface EntryCache {
    * forgotten, once it is more than the tree.
    */
   retain(count: number, exists: (path: ReplicaPath) => boolean): void;
+  /** Has what is new survive the end of the process. */
+  commit(): void;
 }

@@ -197,33 +197,50 @@ export class Walk {
       packed === undefined
         ? observeAt(walked.directory.child(name), path, this.#options)
         : knownEntry(packed, this.#seen.stamp);
-    if (walked.draft !== undefined) this.#note(walked.draft, walked.directory, { name, path, observation });
+    const noted =
+      walked.draft === undefined
+        ? undefined
+        : this.#note(walked.draft, walked.directory, { name, path, observation });
     const isDirectory = observation.kind === 'entry' && observation.entry.kind === 'directory';
     // Most are files, and a generator of its own for each is what a walk would spend its time on.
-    if (included && !isDirectory) yield { path, observation };
+    // The text that is remembered serves whoever keeps it: there may be very many.
+    if (included && !isDirectory)
+      yield noted === undefined ? { path, observation } : { path, observation, packed: noted };
     else yield* this.#at(path, observation);
   }
 
-  /** What was just looked at closely can be known by its state from now on, or has to be looked at each time. */
+  /** What was just looked at closely can be known by its state from now on: its entry then. Or it is looked at each time. */
   #note(
     draft: FolderDraft,
     directory: OpenDirectory,
     { name, path, observation }: { name: string; path: ReplicaPath; observation: Observation },
-  ): void {
+  ): Packed | undefined {
     const seen = this.#seen;
-    if (observation.kind !== 'entry') return draft.lookAgain(name);
+    const packed = this.#packedOf(observation, path);
+    const type = packed === undefined ? undefined : seen.look(directory.fd, name);
+    const stamp = observation.kind === 'entry' ? observation.stamp : '';
+    // Links are never read, so that nothing but their age tells that they rest. A file is remembered where it does.
+    const isFit =
+      type === 'file' || (type === 'link' && this.#now() - seen.changedAtMs > racyMs) ? type : undefined;
+    if (
+      packed === undefined ||
+      isFit === undefined ||
+      seen.stamp !== stamp ||
+      !isPlain(packed, isFit, seen)
+    ) {
+      draft.lookAgain(name);
+      return undefined;
+    }
+    draft.remember(name, packed, seen);
+    return packed;
+  }
+
+  /** Of a file as the cache remembers it: undefined where it does not. */
+  #packedOf(observation: Observation, path: ReplicaPath): Packed | undefined {
+    if (observation.kind !== 'entry') return undefined;
     const { entry, stamp } = observation;
-    if (entry.kind !== 'file' && entry.kind !== 'symlink') return draft.lookAgain(name);
-    const type = seen.look(directory.fd, name);
-    if (type === undefined || type === 'directory' || seen.stamp !== stamp) return draft.lookAgain(name);
-    // A file that is remembered has rested; so must a link.
-    const rested =
-      type === 'file'
-        ? this.#options.cache?.packed(path, stamp) !== undefined
-        : this.#now() - seen.changedAtMs > racyMs;
-    const packed = packEntry(entry);
-    if (rested && isPlain(packed, type, seen)) draft.remember(name, packed, seen);
-    else draft.lookAgain(name);
+    if (entry.kind === 'file') return this.#options.cache?.packed(path, stamp);
+    return entry.kind === 'symlink' ? packEntry(entry) : undefined;
   }
 
   #undecodable(parent: ReplicaPath, bytes: Buffer): Step {

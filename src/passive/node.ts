@@ -72,7 +72,7 @@ export type PassiveNode = {
   readonly version: string;
   readonly root: string;
   readonly watchlists: ServedWatchlists;
-  readonly cache: EntryCache & { commit(): void };
+  readonly cache: EntryCache;
   readonly limits: { readonly maxFileSizeBytes: number; readonly minFreeDiskBytes: number };
   seat(): Seat;
   /** Remembers the highest epoch seen anywhere. */

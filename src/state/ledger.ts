@@ -60,7 +60,12 @@ export class Ledger {
 
   /** Whether exactly this is agreed, a file's mtime included. */
   holds(path: ReplicaPath, packed: Packed): boolean {
-    if (this.#memory !== undefined) return this.#memory.get(path) === packed;
+    if (this.#memory !== undefined) {
+      const same = this.#memory.get(path) === packed;
+      // One text serves both, where there may be very many: the other is given up.
+      if (same) this.#memory.set(path, packed);
+      return same;
+    }
     const agreed = this.get(path);
     return agreed !== undefined && packEntry(agreed) === packed;
   }

@@ -25,6 +25,7 @@ function treeOf(root: string): Tree {
     folder: () => undefined,
     keep: () => undefined,
     retain: () => undefined,
+    commit: () => undefined,
   };
   return new Tree({ root, watchlists, cache, maxFileSizeBytes: 1e6 });
 }

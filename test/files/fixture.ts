@@ -48,6 +48,7 @@ export function memoryCache(): EntryCache & { readonly size: number } {
     folder: (directory) => folders.get(directory),
     keep: (folder) => folders.set(folder.path, folder),
     retain: () => undefined,
+    commit: () => undefined,
     get size() {
       return known.size;
     },

@@ -163,7 +163,6 @@ export class ActiveSide {
         return { name, result: result ?? null };
       }),
     );
-    this.#node.cache.commit();
     const { config, configuration } = this.#node;
     return { node: config.node, configuration, peers: compared };
   }
