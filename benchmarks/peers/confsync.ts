@@ -69,6 +69,14 @@ export const confsyncFull: Peer = {
   verify: (pair) => verifyWith(pair, ['--full']),
 };
 
+/** Through the daemon of the active node, as one would after the restore of the passive one. */
+export const confsyncResyncServed: Peer = {
+  name: 'bm-confsync resync, daemons up',
+  about: '`resync --yes` while both daemons run, from the start of the command to its end; durable',
+  serve: runBoth,
+  copy: (pair) => resync(pair),
+};
+
 /** By the command alone, with no daemon on either node. */
 export const confsyncResync: Peer = {
   name: 'bm-confsync resync',

@@ -6,7 +6,7 @@ import type { Pair } from '../../test/rig/pair.ts';
 import { now } from '../clock.ts';
 import { confsync } from '../peers/confsync.ts';
 import type { Size } from '../row.ts';
-import { makeBenchPair, mustEndEqual, plant } from '../series.ts';
+import { copyLocally, makeBenchPair, mustEndEqual, plant } from '../series.ts';
 import { openSlowLink } from '../slow-link.ts';
 import type { Figure, Survey } from '../survey.ts';
 
@@ -40,7 +40,11 @@ async function durableAfterReturn(
   path: string,
   away: (change: () => void) => Promise<void>,
 ): Promise<number> {
+  await copyLocally(pair);
   await using following = await confsync.follow?.(pair);
+  // What is measured is the return, not a first copy that it cut short.
+  const { code, stderr } = await pair.bm('active', ['flush', '--timeout', '60s'], { timeoutMs: 70_000 });
+  if (code !== 0) throw new Error(`flush ended with ${code}: ${stderr}`);
   let changedAt = now();
   await away(() => {
     changedAt = now();

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { Failure } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
+import { giveUpUnanswered } from '../wire/unanswered.ts';
 
 /** How to reach one peer over SSH. */
 export type LinkOptions = {
@@ -17,6 +18,11 @@ export type LinkOptions = {
   readonly hostKey: string;
   /** For each step of the set-up. Default 20,000. */
   readonly stepDeadlineMs?: number;
+  /**
+   * For the peer's machine to answer at all, once its address is known. Default: stepDeadlineMs. The system itself asks again
+   * after 1, 3, 7 … seconds: who wants to know soon that a link is back asks anew.
+   */
+  readonly answerDeadlineMs?: number;
   readonly signal?: AbortSignal;
 };
 
@@ -27,11 +33,17 @@ export type Link = {
   close(): void;
 };
 
+/** Nothing came back from the peer's address. */
+export class NoAnswer extends Error {}
+
 /** The command that is asked for. The forced command in authorized_keys decides what runs. */
 const remoteCommand = 'bm-confsync receive';
 const keepaliveMs = 10_000;
 const keepaliveMisses = 3;
 const keptComplaint = 2000;
+const defaultDeadlineMs = 20_000;
+/** Data that the peer's machine has not confirmed for so long, while nothing else came, will not arrive. Milliseconds. */
+const deadAfterMs = 5000;
 
 /**
  * Opens one SSH connection with one channel to the peer's receiver. The host key is compared before
@@ -51,6 +63,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   });
   connected.catch(() => client.destroy());
   const socket = gatherWrites(connect({ host: options.host, port: options.port, noDelay: true }));
+  expectAnswer(socket, options);
   client.connect(
     settings(options, socket, (failure) => {
       problem = failure;
@@ -69,6 +82,22 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   } finally {
     options.signal?.removeEventListener('abort', abort);
   }
+}
+
+/** A name that takes long to be resolved is no silent peer. */
+function expectAnswer(socket: Socket, options: LinkOptions): void {
+  const deadlineMs = options.answerDeadlineMs ?? options.stepDeadlineMs ?? defaultDeadlineMs;
+  let timer: NodeJS.Timeout | undefined;
+  const begin = (): void => {
+    timer ??= setTimeout(() => socket.destroy(new NoAnswer(`no answer within ${deadlineMs} ms`)), deadlineMs);
+  };
+  if (isIP(options.host) === 0) socket.once('lookup', begin);
+  else begin();
+  socket.once('close', () => clearTimeout(timer));
+  socket.once('connect', () => {
+    clearTimeout(timer);
+    giveUpUnanswered(socket, deadAfterMs);
+  });
 }
 
 type Written = (error?: Error | null) => void;
@@ -104,7 +133,7 @@ function settings(options: LinkOptions, sock: Socket, onProblem: (failure: Failu
     sock,
     username: options.user,
     privateKey: options.privateKey,
-    readyTimeout: options.stepDeadlineMs ?? 20_000,
+    readyTimeout: options.stepDeadlineMs ?? defaultDeadlineMs,
     keepaliveInterval: keepaliveMs,
     keepaliveCountMax: keepaliveMisses,
     algorithms: {
@@ -162,7 +191,7 @@ function unreachable(options: LinkOptions, error: Error & { level?: string }): F
 
 function openChannel(client: Client, options: LinkOptions): Promise<Link> {
   return new Promise((resolve, reject) => {
-    const deadlineMs = options.stepDeadlineMs ?? 20_000;
+    const deadlineMs = options.stepDeadlineMs ?? defaultDeadlineMs;
     const timer = setTimeout(
       () => reject(unreachable(options, new Error(`no channel within ${deadlineMs} ms`))),
       deadlineMs,

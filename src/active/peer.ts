@@ -1,7 +1,7 @@
-import { pauseMs } from '../core/backoff.ts';
+import { type Backoff, pauseMs } from '../core/backoff.ts';
 import { Failure, type Reason } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import type { Link } from './link.ts';
+import { type Link, NoAnswer } from './link.ts';
 import type { PeerOptions } from './peer-options.ts';
 import { type ReconcileReport, reconcileWithPeer } from './reconcile.ts';
 import type { Replicator } from './replicator.ts';
@@ -21,8 +21,13 @@ export type PeerState =
   | { readonly kind: 'reconciling' }
   | { readonly kind: 'live'; readonly since: number };
 
-/** A peer that cannot be reached is asked again soon, one that refuses us seldom. */
-const unreachablePauses = { firstMs: 100, maxMs: 2000 };
+/**
+ * A peer that cannot be reached is asked again soon, one that refuses us seldom. With the time that a session takes to begin,
+ * a change is durable within two seconds of the peer's return, at less than 60 attempts a minute.
+ */
+const unreachablePauses = { firstMs: 100, maxMs: 1400, certain: 0.8 };
+/** Whoever did not answer was asked for a while already. */
+const silentPauses = { firstMs: 100, maxMs: 200 };
 const refusedPauses = { firstMs: 1000, maxMs: 30_000 };
 /** A peer whose switch is off, or that is about to change its seat, will take us soon. */
 const waitingPauses = { firstMs: 500, maxMs: 2000 };
@@ -32,7 +37,7 @@ const standingMs = 300;
 
 type Ended = {
   readonly detail: string;
-  readonly refused: Reason | 'no' | 'rejected';
+  readonly refused: Reason | 'no' | 'silent' | 'rejected';
   readonly wasLive: boolean;
 };
 
@@ -214,11 +219,9 @@ export class Peer {
       link = await this.#options.connect(signal);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      return {
-        detail: error.message,
-        refused: error.code === 'peer-unreachable' ? 'no' : 'rejected',
-        wasLive: false,
-      };
+      const isUnreachable = error.code === 'peer-unreachable';
+      const refused = error.cause instanceof NoAnswer ? 'silent' : isUnreachable ? 'no' : 'rejected';
+      return { detail: error.message, refused, wasLive: false };
     }
     try {
       return await this.#useLink(link, signal);
@@ -307,7 +310,8 @@ export class Peer {
   }
 }
 
-function pausesAfter({ refused }: Ended): typeof unreachablePauses {
+function pausesAfter({ refused }: Ended): Backoff {
   if (refused === 'no') return unreachablePauses;
+  if (refused === 'silent') return silentPauses;
   return refused !== 'rejected' && soonOver.includes(refused) ? waitingPauses : refusedPauses;
 }

@@ -15,6 +15,9 @@ import { forgetConflict, isInConflict, pathsInConflict, rememberConflict } from 
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
+/** An attempt that nothing answers is given up for the next one, milliseconds: longer than any round trip. */
+const askAnewMs = 1500;
+
 /** Between two walks when not everything can be watched, milliseconds. */
 const degradedWalkMs = 10_000;
 
@@ -112,7 +115,7 @@ function composePeer(node: Node, { peer, tree, engine, hooks }: Parts): Peer {
     watchlistsDigest: watchlists.digest,
     replicator,
     tree,
-    connect: (signal) => connectTo(peer, signal),
+    connect: (signal) => connectTo(peer, signal, askAnewMs),
     log,
     now,
     random: Math.random,

@@ -11,10 +11,14 @@ import { productVersion } from './product.ts';
 /** How long an answer may take on a silent link, milliseconds. */
 export const answerDeadlineMs = 30_000;
 
-/** Opens the SSH link to a peer of the configuration. Throws a Failure when it cannot. */
+/**
+ * Opens the SSH link to a peer of the configuration. `answerDeadlineMs`: for its machine to answer at all. Throws a
+ * Failure when it cannot.
+ */
 export function connectTo(
   peer: PeerConfig,
   signal?: AbortSignal,
+  answerDeadlineMs?: number,
 ): Promise<Awaited<ReturnType<typeof openLink>>> {
   if (peer.hostKey === undefined) {
     throw new Failure({
@@ -33,6 +37,7 @@ export function connectTo(
     hostKey,
     privateKey: readKey(peer.identityFile),
     ...(signal === undefined ? {} : { signal }),
+    ...(answerDeadlineMs === undefined ? {} : { answerDeadlineMs }),
   });
 }
 

@@ -22,6 +22,10 @@ describe('pauses between attempts', () => {
       [500, 625, 750],
     );
   });
+  it('are random for as much of them as is not certain', () => {
+    const pauses = [0, 0.5, 1].map((random) => pauseMs({ ...backoff, certain: 0.8 }, 1, random));
+    assert.deepEqual(pauses, [800, 900, 1000]);
+  });
   it('are bounded from the first, when the bound is below it', () => {
     assert.equal(pauseMs({ firstMs: 500, maxMs: 100 }, 0, 1), 100);
   });
