@@ -32,6 +32,8 @@ export type EngineOptions = {
 
 /** Looks at this many paths before the event loop gets its turn. */
 const looksPerTurn = 200;
+/** When nothing else has disappeared for so long, a directory that is gone is gone for good with all that was in it. Milliseconds. */
+const goneTreeQuietMs = 50;
 const retryFirstMs = 100;
 const retryMaxMs = 30_000;
 
@@ -58,7 +60,8 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    this.#dirty = new DirtyPaths({ deleteHoldMs: options.deleteHoldMs, maxWaitMs: options.maxWaitMs });
+    const { deleteHoldMs, maxWaitMs } = options;
+    this.#dirty = new DirtyPaths({ deleteHoldMs, maxWaitMs, goneTreeQuietMs });
     this.#walking = new Walking({
       tree: options.tree,
       peers: () => this.#peers,
@@ -165,8 +168,13 @@ export class Engine {
     this.#timer = undefined;
     if (at === undefined || this.#stopped) return;
     const wait = at - this.#options.now();
-    if (wait <= 0) this.#turn ??= setImmediate(() => this.#lookNow());
-    else this.#timer = setTimeout(() => this.#lookNow(), wait);
+    if (wait <= 0) this.#lookSoon();
+    else this.#timer = setTimeout(() => this.#lookSoon(), wait);
+  }
+
+  /** After the events that wait to be read: what they tell of may end a hold, or prolong the quiet. */
+  #lookSoon(): void {
+    this.#turn ??= setImmediate(() => this.#lookNow());
   }
 
   #lookNow(): void {

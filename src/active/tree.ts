@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { type Entry, type FileEntry, sameContent } from '../core/entry.ts';
+import { absent, type Entry, type FileEntry, sameContent } from '../core/entry.ts';
 import { nameOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
@@ -29,6 +29,8 @@ export type TreeOptions = {
 
 /** Long enough for the look that comes within a second and the push after it, milliseconds. */
 const toleranceMs = 3000;
+
+const nothingThere: Observation = { kind: 'entry', entry: absent, stamp: '' };
 
 /** Directories that are held open at once. */
 const mostDirectories = 64;
@@ -73,7 +75,10 @@ export class Tree {
     onSeen: (path: ReplicaPath, observation: Observation) => void,
   ): void {
     const directories = this.#openDirectories();
-    for (const path of paths) onSeen(path, this.#noted(path, this.#observeToSend(directories, path)));
+    for (const path of paths) {
+      const seen = this.#recent.isAbsent(path) ? nothingThere : this.#observeToSend(directories, path);
+      onSeen(path, this.#noted(path, seen));
+    }
   }
 
   #noted(path: ReplicaPath, seen: Observation): Observation {
@@ -85,6 +90,7 @@ export class Tree {
   observe(path: ReplicaPath): Observation {
     const recent = this.#recent.get(path);
     if (recent !== undefined) return recent.seen;
+    if (this.#recent.isAbsent(path)) return nothingThere;
     const directories = this.#openDirectories();
     return this.#observeToSend(directories, path);
   }
@@ -94,7 +100,7 @@ export class Tree {
     const seen = this.#observe(directories, path, (bytes) => {
       content = this.#recent.copyOf(bytes);
     });
-    if (seen.kind === 'entry' && seen.entry.kind !== 'absent') this.#recent.add(path, { seen, content });
+    if (seen.kind === 'entry') this.#recent.add(path, { seen, content });
     return seen;
   }
 

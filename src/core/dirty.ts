@@ -7,7 +7,7 @@
  *             ▲                     │
  *             │◄─ hinted meanwhile ─┤
  *             │                     │ unstable | gone (held) | retry
- *             └──── its time ──── waiting
+ *             └──── its time ──── waiting          (its time comes early where a whole tree is gone: gone-trees.ts)
  *
  * Every path that was taken has to be answered by exactly one of settled, unstable, gone or retry; until
  * then it is not given out again, so no two looks at one path run at a time. A hint that comes meanwhile
@@ -16,6 +16,8 @@
  * A hint makes a waiting path due at once, with one exception: a path that waits because it is being
  * written is not looked at for each further write, its next look comes anyway.
  */
+import { GoneTrees } from './gone-trees.ts';
+import { insert, removeFirst } from './heap.ts';
 import { ancestorsOf, type ReplicaPath } from './path.ts';
 
 /** What kind of event told of the path: a name was created, removed or moved; or what it names changed. */
@@ -24,6 +26,11 @@ export type Change = 'rename' | 'write';
 export type DirtyOptions = {
   /** How long a path has to be absent before its deletion may be acted on, milliseconds. */
   readonly deleteHoldMs: number;
+  /**
+   * How long nothing further may have disappeared before the hold of whole trees that are gone ends early, milliseconds.
+   * Default: it never does.
+   */
+  readonly goneTreeQuietMs?: number;
   /** How long a path may stay unstable before it counts as overdue, milliseconds. */
   readonly maxWaitMs: number;
   /** First pause before an unstable path is looked at again, milliseconds; default 5. Doubles up to 200. */
@@ -48,6 +55,10 @@ type Dirty = {
   unstable: { readonly since: number; times: number } | undefined;
   /** Since when it is known to be absent. */
   goneSince: number | undefined;
+  /** When it was told to be gone: the look that saw it may have had to wait. */
+  goneAt: number | undefined;
+  /** It went with a whole tree: if it is absent at the next look, that is acted on. */
+  believed: boolean;
 };
 
 type Alarm = { readonly at: number; readonly path: ReplicaPath; readonly dirty: Dirty };
@@ -62,11 +73,14 @@ export class DirtyPaths {
   readonly #due = new Set<ReplicaPath>();
   /** A binary heap by time. An alarm whose path has moved on meanwhile is stale and skipped. */
   #alarms: Alarm[] = [];
+  readonly #goneTrees: GoneTrees | undefined;
 
   constructor(options: DirtyOptions) {
     this.#deleteHoldMs = options.deleteHoldMs;
     this.#maxWaitMs = options.maxWaitMs;
     this.#firstRetryMs = options.firstRetryMs ?? 5;
+    const { deleteHoldMs: holdMs, goneTreeQuietMs: quietMs } = options;
+    this.#goneTrees = quietMs === undefined ? undefined : new GoneTrees({ holdMs, quietMs });
   }
 
   /** How many paths are due, waiting or being looked at. */
@@ -119,7 +133,7 @@ export class DirtyPaths {
    */
   unstable(path: ReplicaPath, now: number): 'soon' | 'overdue' {
     const dirty = this.#paths.get(path) ?? this.#start(path, now);
-    dirty.goneSince = undefined;
+    this.#isBack(path, dirty);
     dirty.unstable ??= { since: now, times: 0 };
     const pause = Math.min(longestRetryMs, this.#firstRetryMs * 2 ** Math.min(dirty.unstable.times, 30));
     dirty.unstable.times += 1;
@@ -135,20 +149,24 @@ export class DirtyPaths {
   }
 
   /**
-   * It was looked at and is absent. True: it has been absent at every look for deleteHoldMs, act on it
-   * and answer with settled or retry. False: the deletion is held, and the path comes due when the hold ends.
+   * It was looked at and is absent. True: it has been absent at every look for deleteHoldMs, or went with a
+   * whole tree, act on it and answer with settled or retry. False: the deletion is held, and the path comes due when the hold ends.
    */
   gone(path: ReplicaPath, now: number): boolean {
     const dirty = this.#paths.get(path) ?? this.#start(path, now);
     dirty.unstable = undefined;
     dirty.goneSince ??= now;
+    dirty.goneAt ??= Math.min(dirty.at, now);
+    const believed = dirty.believed;
+    dirty.believed = false;
 
     // It may be back already: what was seen is old news, look again.
     if (this.#hintedMeanwhile(path, dirty, now)) return false;
-    if (now - dirty.goneSince >= this.#deleteHoldMs) {
+    if (believed || now - dirty.goneSince >= this.#deleteHoldMs) {
       this.#leave(path, dirty, 'looking');
       return true;
     }
+    this.#goneTrees?.add(path, dirty.goneAt);
     this.#wait(path, dirty, dirty.goneSince + this.#deleteHoldMs);
     return false;
   }
@@ -157,6 +175,7 @@ export class DirtyPaths {
   retry(path: ReplicaPath, now: number, pauseMs: number): void {
     const dirty = this.#paths.get(path) ?? this.#start(path, now);
     dirty.unstable = undefined;
+    this.#goneTrees?.delete(path);
     if (!this.#hintedMeanwhile(path, dirty, now)) this.#wait(path, dirty, now + pauseMs);
   }
 
@@ -166,6 +185,7 @@ export class DirtyPaths {
     // Due but not taken: that hint came after the look which is now settled.
     if (dirty === undefined || dirty.place === 'due') return;
     this.#paths.delete(path);
+    this.#goneTrees?.delete(path);
     dirty.place = 'looking';
     if (dirty.again === undefined) return;
     this.#makeDue(path, this.#start(path, dirty.again.at), dirty.again.at);
@@ -177,6 +197,7 @@ export class DirtyPaths {
    */
   takeDue(now: number, most = Number.POSITIVE_INFINITY): ReplicaPath[] {
     this.#ring(now);
+    this.#believeTrees(now);
     const taken: ReplicaPath[] = [];
     for (const path of this.#due) {
       if (taken.length >= most) break;
@@ -191,6 +212,13 @@ export class DirtyPaths {
   /** When a take will next find something; a time that is past if there is something already. */
   nextAt(): number | undefined {
     for (const path of this.#due) return this.#paths.get(path)?.at;
+    const believedAt = this.#goneTrees?.believedAt() ?? Number.POSITIVE_INFINITY;
+    const alarmAt = this.#nextAlarmAt() ?? Number.POSITIVE_INFINITY;
+    const at = Math.min(believedAt, alarmAt);
+    return Number.isFinite(at) ? at : undefined;
+  }
+
+  #nextAlarmAt(): number | undefined {
     for (let alarm = this.#alarms[0]; alarm !== undefined; alarm = this.#alarms[0]) {
       if (isLive(alarm)) return alarm.at;
       removeFirst(this.#alarms);
@@ -206,6 +234,8 @@ export class DirtyPaths {
       again: undefined,
       unstable: undefined,
       goneSince: undefined,
+      goneAt: undefined,
+      believed: false,
     };
     this.#paths.set(path, dirty);
     return dirty;
@@ -229,7 +259,26 @@ export class DirtyPaths {
   #take(path: ReplicaPath, taken: ReplicaPath[]): void {
     const dirty = this.#paths.get(path);
     if (dirty !== undefined) this.#leave(path, dirty, 'looking');
+    this.#goneTrees?.delete(path);
     taken.push(path);
+  }
+
+  #isBack(path: ReplicaPath, dirty: Dirty): void {
+    dirty.goneSince = undefined;
+    dirty.goneAt = undefined;
+    dirty.believed = false;
+    this.#goneTrees?.delete(path);
+  }
+
+  /** What was hinted at is looked at first: it may be back, or more may be gone. */
+  #believeTrees(now: number): void {
+    if (this.#due.size > 0) return;
+    for (const path of this.#goneTrees?.believe(now) ?? []) {
+      const dirty = this.#paths.get(path);
+      if (dirty === undefined) continue;
+      dirty.believed = true;
+      this.#makeDue(path, dirty, now);
+    }
   }
 
   #leave(path: ReplicaPath, dirty: Dirty, place: 'looking' | 'waiting'): void {
@@ -263,35 +312,4 @@ function isLive(alarm: Alarm): boolean {
 
 function byCodeUnits(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function insert(heap: Alarm[], alarm: Alarm): void {
-  let at = heap.length;
-  heap.push(alarm);
-  while (at > 0) {
-    const up = (at - 1) >> 1;
-    const parent = heap[up];
-    if (parent === undefined || parent.at <= alarm.at) break;
-    heap[at] = parent;
-    at = up;
-  }
-  heap[at] = alarm;
-}
-
-function removeFirst(heap: Alarm[]): void {
-  const last = heap.pop();
-  if (last === undefined || heap.length === 0) return;
-  let at = 0;
-  for (let down = 1; down < heap.length; down = 2 * at + 1) {
-    let child = heap[down];
-    const right = heap[down + 1];
-    if (child !== undefined && right !== undefined && right.at < child.at) {
-      child = right;
-      down += 1;
-    }
-    if (child === undefined || child.at >= last.at) break;
-    heap[at] = child;
-    at = down;
-  }
-  heap[at] = last;
 }
