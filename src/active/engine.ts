@@ -119,7 +119,8 @@ export class Engine {
       case 'path':
         return this.#hintPath(hint.path, hint.change);
       case 'tree':
-        return this.walk(hint.path);
+        // All that was below it is held as well, and looked at when the hold ends.
+        return this.#isStillGone(hint.path) ? undefined : this.walk(hint.path);
       case 'everything':
         this.#options.log({ kind: 'overflow-suspected', events: this.#dirty.size });
         return this.walk('/' as ReplicaPath);
@@ -243,6 +244,16 @@ export class Engine {
     }
     this.#dirty.settled(path);
     return 'gone';
+  }
+
+  /** Whether the path's deletion is held, and nothing is there now either. */
+  #isStillGone(path: ReplicaPath): boolean {
+    let gone = false;
+    if (!this.#held.has(path)) return false;
+    this.#options.tree.look([path], (_, seen) => {
+      gone = seen.kind === 'entry' && seen.entry.kind === 'absent';
+    });
+    return gone;
   }
 
   /** A file that is never closed is sent all the same once the maximum wait is over, as it is between two writes. */

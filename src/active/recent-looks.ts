@@ -1,5 +1,5 @@
 import type { FileEntry } from '../core/entry.ts';
-import { ancestorsOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import type { ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
 
 type RecentLook = {
@@ -13,30 +13,20 @@ const mostKept = 8 * 1024 * 1024;
 
 /**
  * What was seen in this turn of the event loop, so that a changed file is opened and read once and not once for the
- * look, for the plan and for the push, and so that nothing is looked for in a directory that is gone. A change after the look is told by an event of its own, as ever.
+ * look, for the plan and for the push. A change after the look is told by an event of its own, as ever.
  */
 export class RecentLooks {
   readonly #looks = new Map<ReplicaPath, RecentLook>();
-  /** Those of them that are absent. */
-  readonly #absent = new Set<ReplicaPath>();
   #keptBytes = 0;
 
   add(path: ReplicaPath, look: RecentLook): void {
     // The next look at any path comes after this: both wait for the same phase of the event loop.
     if (this.#looks.size === 0) setImmediate(() => this.#forget());
     this.#looks.set(path, look);
-    if (look.seen.entry.kind === 'absent') this.#absent.add(path);
   }
 
   get(path: ReplicaPath): RecentLook | undefined {
     return this.#looks.get(path);
-  }
-
-  /** Whether the path, or a directory that leads to it, was seen to be absent. */
-  isAbsent(path: ReplicaPath): boolean {
-    if (this.#absent.size === 0) return false;
-    if (this.#absent.has(path) || this.#absent.has(parentOf(path))) return true;
-    return ancestorsOf(path).some((ancestor) => this.#absent.has(ancestor));
   }
 
   /** A copy to be kept; undefined where enough is kept already. */
@@ -55,7 +45,6 @@ export class RecentLooks {
 
   #forget(): void {
     this.#looks.clear();
-    this.#absent.clear();
     this.#keptBytes = 0;
   }
 }

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { absent, type Entry, type FileEntry, sameContent } from '../core/entry.ts';
-import { nameOf, type ReplicaPath } from '../core/path.ts';
+import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
@@ -69,14 +69,24 @@ export class Tree {
     return opened;
   }
 
-  /** As `look`, and what was seen is good for what follows in the same turn of the event loop. */
+  /**
+   * As `look`, and what was seen is good for what follows in the same turn of the event loop. Parents come first: nothing
+   * is looked for in one that is absent.
+   */
   lookToSend(
     paths: Iterable<ReplicaPath>,
     onSeen: (path: ReplicaPath, observation: Observation) => void,
   ): void {
     const directories = this.#openDirectories();
+    const absentHere = new Set<ReplicaPath>();
     for (const path of paths) {
-      const seen = this.#recent.isAbsent(path) ? nothingThere : this.#observeToSend(directories, path);
+      const isBelowAbsent = absentHere.size > 0 && absentHere.has(parentOf(path));
+      const seen = isBelowAbsent ? nothingThere : this.#observeToSend(directories, path);
+      if (seen.kind === 'entry' && seen.entry.kind === 'absent') {
+        absentHere.add(path);
+        // For the plan that follows.
+        this.#recent.add(path, { seen, content: undefined });
+      }
       onSeen(path, this.#noted(path, seen));
     }
   }
@@ -90,7 +100,6 @@ export class Tree {
   observe(path: ReplicaPath): Observation {
     const recent = this.#recent.get(path);
     if (recent !== undefined) return recent.seen;
-    if (this.#recent.isAbsent(path)) return nothingThere;
     const directories = this.#openDirectories();
     return this.#observeToSend(directories, path);
   }
@@ -100,7 +109,7 @@ export class Tree {
     const seen = this.#observe(directories, path, (bytes) => {
       content = this.#recent.copyOf(bytes);
     });
-    if (seen.kind === 'entry') this.#recent.add(path, { seen, content });
+    if (seen.kind === 'entry' && seen.entry.kind !== 'absent') this.#recent.add(path, { seen, content });
     return seen;
   }
 

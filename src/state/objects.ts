@@ -6,6 +6,7 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -86,7 +87,7 @@ export class ObjectStore {
       unlinkSync(staged.at);
       return;
     }
-    mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+    this.#makeShelf(dirname(to));
     if (options.sync) fsyncSync(staged.fd);
     this.#rename(staged, to);
     if (options.sync) this.sync(staged.digest);
@@ -162,6 +163,7 @@ export class ObjectStore {
 
   /** Whether the very bytes are there. Touched, so that they count as fresh even if nothing refers to them yet. */
   #holds(path: string, digest: string): boolean {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
     const found = this.open(digest);
     if (found.kind === 'missing') return false;
     closeSync(found.fd);
@@ -170,6 +172,12 @@ export class ObjectStore {
     const now = new Date();
     utimesSync(path, now, now);
     return true;
+  }
+
+  /** Shelves are never removed, but for by a person. */
+  #makeShelf(path: string): void {
+    if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
+    mkdirSync(path, { recursive: true, mode: 0o700 });
   }
 
   #rename(staged: Staged, to: string): void {
