@@ -68,7 +68,7 @@ export class Engine {
       onNews: (path) => this.#hintPath(path, 'rename'),
       onMissing: (path) => {
         // While its deletion is held that is no news: the look at the end of the hold comes anyway.
-        if (!this.#held.has(path)) this.#hintPath(path, 'rename');
+        if (!this.#held.has(path) && !this.#gone.has(path)) this.#hintPath(path, 'rename');
       },
       onUnstable: (path) => this.unstable(path),
       onTrouble: (path, seen) => this.#note(path, seen),
@@ -246,10 +246,10 @@ export class Engine {
     return 'gone';
   }
 
-  /** Whether the path's deletion is held, and nothing is there now either. */
+  /** Whether the path's deletion is held or about to be told, and nothing is there now either. */
   #isStillGone(path: ReplicaPath): boolean {
     let gone = false;
-    if (!this.#held.has(path)) return false;
+    if (!this.#held.has(path) && !this.#gone.has(path)) return false;
     this.#options.tree.look([path], (_, seen) => {
       gone = seen.kind === 'entry' && seen.entry.kind === 'absent';
     });
@@ -265,7 +265,7 @@ export class Engine {
   #hintBelow(path: ReplicaPath, now: number): void {
     for (const { replicator } of this.#peers) {
       for (const below of agreedBelow(replicator.ledger, path))
-        if (!this.#dirty.has(below)) this.#dirty.hint(below, 'rename', now);
+        if (!this.#dirty.has(below) && !this.#gone.has(below)) this.#dirty.hint(below, 'rename', now);
     }
   }
 

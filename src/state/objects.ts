@@ -87,9 +87,14 @@ export class ObjectStore {
       unlinkSync(staged.at);
       return;
     }
-    this.#makeShelf(dirname(to));
     if (options.sync) fsyncSync(staged.fd);
-    this.#rename(staged, to);
+    try {
+      this.#rename(staged, to);
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error;
+      mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+      this.#rename(staged, to);
+    }
     if (options.sync) this.sync(staged.digest);
   }
 
@@ -172,12 +177,6 @@ export class ObjectStore {
     const now = new Date();
     utimesSync(path, now, now);
     return true;
-  }
-
-  /** Shelves are never removed, but for by a person. */
-  #makeShelf(path: string): void {
-    if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
-    mkdirSync(path, { recursive: true, mode: 0o700 });
   }
 
   #rename(staged: Staged, to: string): void {
