@@ -264,8 +264,10 @@ export class Engine {
   /** What was below a directory that is none any more is gone with it. */
   #hintBelow(path: ReplicaPath, now: number): void {
     for (const { replicator } of this.#peers) {
-      for (const below of agreedBelow(replicator.ledger, path))
-        if (!this.#dirty.has(below) && !this.#gone.has(below)) this.#dirty.hint(below, 'rename', now);
+      for (const below of agreedBelow(replicator.ledger, path)) {
+        if (this.#dirty.has(below) || this.#gone.has(below) || replicator.isRemoving(below)) continue;
+        this.#dirty.hint(below, 'rename', now);
+      }
     }
   }
 

@@ -88,15 +88,10 @@ export class Walking {
     for (const { replicator } of peers) {
       for (const path of replicator.ledger.below(from)) {
         const hidden = unknown.some((directory) => path === directory || isBelow(path, directory));
-        if (!seen.has(path) && !hidden && !isRemoved(replicator, path)) onMissing(path);
+        if (!seen.has(path) && !hidden && !replicator.isRemoving(path)) onMissing(path);
       }
     }
   }
-}
-
-/** Whether its removal is on its way already. */
-function isRemoved(replicator: Peer['replicator'], path: ReplicaPath): boolean {
-  return replicator.willLook(path) || replicator.sending(path)?.kind === 'absent';
 }
 
 function isNews({ replicator }: Peer, path: ReplicaPath, entry: Entry): boolean {
