@@ -65,7 +65,7 @@ export class Engine {
       onNews: (path) => this.#hintPath(path, 'rename'),
       onMissing: (path) => {
         // While its deletion is held that is no news: the look at the end of the hold comes anyway.
-        if (!this.#held.has(path)) this.#hintPath(path, 'rename');
+        if (!this.#held.has(path) && !this.#gone.has(path)) this.#hintPath(path, 'rename');
       },
       onUnstable: (path) => this.unstable(path),
       onTrouble: (path, seen) => this.#note(path, seen),
@@ -116,7 +116,8 @@ export class Engine {
       case 'path':
         return this.#hintPath(hint.path, hint.change);
       case 'tree':
-        return this.walk(hint.path);
+        // All that was below it is held as well, and looked at when the hold ends.
+        return this.#isStillGone(hint.path) ? undefined : this.walk(hint.path);
       case 'everything':
         this.#options.log({ kind: 'overflow-suspected', events: this.#dirty.size });
         return this.walk('/' as ReplicaPath);
@@ -165,8 +166,13 @@ export class Engine {
     this.#timer = undefined;
     if (at === undefined || this.#stopped) return;
     const wait = at - this.#options.now();
-    if (wait <= 0) this.#turn ??= setImmediate(() => this.#lookNow());
-    else this.#timer = setTimeout(() => this.#lookNow(), wait);
+    if (wait <= 0) this.#lookSoon();
+    else this.#timer = setTimeout(() => this.#lookSoon(), wait);
+  }
+
+  /** After the events that wait to be read: what they tell of may end a hold. */
+  #lookSoon(): void {
+    this.#turn ??= setImmediate(() => this.#lookNow());
   }
 
   #lookNow(): void {
@@ -237,6 +243,16 @@ export class Engine {
     return 'gone';
   }
 
+  /** Whether the path's deletion is held or about to be told, and nothing is there now either. */
+  #isStillGone(path: ReplicaPath): boolean {
+    let gone = false;
+    if (!this.#held.has(path) && !this.#gone.has(path)) return false;
+    this.#options.tree.look([path], (_, seen) => {
+      gone = seen.kind === 'entry' && seen.entry.kind === 'absent';
+    });
+    return gone;
+  }
+
   /** A file that is never closed is sent all the same once the maximum wait is over, as it is between two writes. */
   #wait(path: ReplicaPath, now: number): void {
     if (this.#dirty.unstable(path, now) === 'overdue') this.#options.tree.tolerateWriter(path);
@@ -245,8 +261,10 @@ export class Engine {
   /** What was below a directory that is none any more is gone with it. */
   #hintBelow(path: ReplicaPath, now: number): void {
     for (const { replicator } of this.#peers) {
-      for (const below of agreedBelow(replicator.ledger, path))
-        if (!this.#dirty.has(below)) this.#dirty.hint(below, 'rename', now);
+      for (const below of agreedBelow(replicator.ledger, path)) {
+        if (this.#dirty.has(below) || this.#gone.has(below) || replicator.isRemoving(below)) continue;
+        this.#dirty.hint(below, 'rename', now);
+      }
     }
   }
 

@@ -101,6 +101,11 @@ export class Replicator {
     return this.#sending.get(path);
   }
 
+  /** Whether its removal is on its way, or it will be looked at before anything is sent. */
+  isRemoving(path: ReplicaPath): boolean {
+    return this.willLook(path) || this.#planner.emptying.has(path) || this.sending(path)?.kind === 'absent';
+  }
+
   /** Starts to push over this session. What waited is left to the reconcile that follows. */
   attach(session: Session): void {
     this.#session = session;

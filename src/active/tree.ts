@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { type Entry, type FileEntry, sameContent } from '../core/entry.ts';
-import { nameOf, type ReplicaPath } from '../core/path.ts';
+import { absent, type Entry, type FileEntry, sameContent } from '../core/entry.ts';
+import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
@@ -29,6 +29,8 @@ export type TreeOptions = {
 
 /** Long enough for the look that comes within a second and the push after it, milliseconds. */
 const toleranceMs = 3000;
+
+const nothingThere: Observation = { kind: 'entry', entry: absent, stamp: '' };
 
 /** Directories that are held open at once. */
 const mostDirectories = 64;
@@ -67,13 +69,26 @@ export class Tree {
     return opened;
   }
 
-  /** As `look`, and what was seen is good for what follows in the same turn of the event loop. */
+  /**
+   * As `look`, and what was seen is good for what follows in the same turn of the event loop. Parents come first: nothing
+   * is looked for in one that is absent.
+   */
   lookToSend(
     paths: Iterable<ReplicaPath>,
     onSeen: (path: ReplicaPath, observation: Observation) => void,
   ): void {
     const directories = this.#openDirectories();
-    for (const path of paths) onSeen(path, this.#noted(path, this.#observeToSend(directories, path)));
+    const absentHere = new Set<ReplicaPath>();
+    for (const path of paths) {
+      const isBelowAbsent = absentHere.size > 0 && absentHere.has(parentOf(path));
+      const seen = isBelowAbsent ? nothingThere : this.#observeToSend(directories, path);
+      if (seen.kind === 'entry' && seen.entry.kind === 'absent') {
+        absentHere.add(path);
+        // For the plan that follows.
+        this.#recent.add(path, { seen, content: undefined });
+      }
+      onSeen(path, this.#noted(path, seen));
+    }
   }
 
   #noted(path: ReplicaPath, seen: Observation): Observation {

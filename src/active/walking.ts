@@ -88,7 +88,7 @@ export class Walking {
     for (const { replicator } of peers) {
       for (const path of replicator.ledger.below(from)) {
         const hidden = unknown.some((directory) => path === directory || isBelow(path, directory));
-        if (!seen.has(path) && !hidden) onMissing(path);
+        if (!seen.has(path) && !hidden && !replicator.isRemoving(path)) onMissing(path);
       }
     }
   }

@@ -6,6 +6,7 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -86,9 +87,14 @@ export class ObjectStore {
       unlinkSync(staged.at);
       return;
     }
-    mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
     if (options.sync) fsyncSync(staged.fd);
-    this.#rename(staged, to);
+    try {
+      this.#rename(staged, to);
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error;
+      mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+      this.#rename(staged, to);
+    }
     if (options.sync) this.sync(staged.digest);
   }
 
@@ -162,6 +168,7 @@ export class ObjectStore {
 
   /** Whether the very bytes are there. Touched, so that they count as fresh even if nothing refers to them yet. */
   #holds(path: string, digest: string): boolean {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
     const found = this.open(digest);
     if (found.kind === 'missing') return false;
     closeSync(found.fd);

@@ -20,13 +20,25 @@ test('a name counts as no directory until something else is seen of it, or a mom
   assert.equal(names.has('/etc/b'), false);
 });
 
-test('a name that is gone may be a directory again at once, but for our own temporary ones', () => {
+test('where a directory was a short while ago chokidar looks itself, but for our own temporary names', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const names = new PlainNames();
+  names.note('/etc/never', 'absent');
+  assert.ok(names.has('/etc/never'));
+  names.note('/etc/never', 'directory');
+  assert.equal(names.has('/etc/never'), false);
+
+  names.note('/etc/d', 'directory');
   names.note('/etc/d', 'absent');
   assert.equal(names.has('/etc/d'), false);
+  t.mock.timers.tick(9_999);
+  names.note('/etc/d', 'absent');
+  assert.equal(names.has('/etc/d'), false, 'it may have been about to be watched');
+  for (const ms of [1, 10_000, 10_000]) t.mock.timers.tick(ms);
+  names.note('/etc/d', 'absent');
+  assert.ok(names.has('/etc/d'));
+
+  names.note(temporary, 'directory');
   names.note(temporary, 'absent');
   assert.ok(names.has(temporary));
-  names.note('/etc/d', 'other');
-  names.note('/etc/d', 'absent');
-  assert.equal(names.has('/etc/d'), false);
 });
