@@ -5,6 +5,7 @@ import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { Failure } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
 import { giveUpUnanswered } from '../wire/unanswered.ts';
+import { NoAnswer } from './no-answer.ts';
 
 /** How to reach one peer over SSH. */
 export type LinkOptions = {
@@ -32,9 +33,6 @@ export type Link = {
   complaint(): string;
   close(): void;
 };
-
-/** Nothing came back from the peer's address. */
-export class NoAnswer extends Error {}
 
 /** The command that is asked for. The forced command in authorized_keys decides what runs. */
 const remoteCommand = 'bm-confsync receive';

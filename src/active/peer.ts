@@ -1,7 +1,8 @@
 import { type Backoff, pauseMs } from '../core/backoff.ts';
 import { Failure, type Reason } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import { type Link, NoAnswer } from './link.ts';
+import type { Link } from './link.ts';
+import { NoAnswer } from './no-answer.ts';
 import type { PeerOptions } from './peer-options.ts';
 import { type ReconcileReport, reconcileWithPeer } from './reconcile.ts';
 import type { Replicator } from './replicator.ts';

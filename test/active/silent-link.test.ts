@@ -26,10 +26,10 @@ function source(name: string): string {
 
 test('an address that does not answer is given up for the next attempt, and said to be silent', () => {
   const told = inOwnNetwork(`
-    import { openLink, NoAnswer } from ${source('active/link.ts')};
+    import { generateKeyPair, openLink } from ${source('active/link.ts')};
+    import { NoAnswer } from ${source('active/no-answer.ts')};
     const key = 'ssh-ed25519 AAAA';
     const link = { peer: 'mail2', port: 22, user: 'root', privateKey: Buffer.from('x'), hostKey: key };
-    const { generateKeyPair } = await import(${source('active/link.ts')});
     const privateKey = Buffer.from(generateKeyPair('test').privateKey);
     const failure = async (host, deadlines) => {
       try {
