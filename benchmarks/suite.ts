@@ -10,7 +10,7 @@ import { deleteTree, renameTree } from './rows/subtree.ts';
 import { verify, verifyLarge } from './rows/verify.ts';
 import type { Survey } from './survey.ts';
 import { churn } from './surveys/churn.ts';
-import { idle, idleLarge } from './surveys/idle.ts';
+import { idle, idleLarge, idleMillion } from './surveys/idle.ts';
 import { reconnect } from './surveys/reconnect.ts';
 
 /** Against peers. */
@@ -21,4 +21,4 @@ export const rows: readonly Row[] = [
 ];
 
 /** Of this program alone. */
-export const surveys: readonly Survey[] = [idle, idleLarge, reconnect, churn];
+export const surveys: readonly Survey[] = [idle, idleLarge, reconnect, churn, idleMillion];

@@ -22,14 +22,18 @@ export function processesOf(pair: Pair, { active, passive }: Both): Map<string, 
   ]);
 }
 
-async function take(size: Size, bars: { cpuPercent?: number; mebibytes: number }): Promise<Figure[]> {
+type Bars = { readonly cpuPercent?: number; readonly mebibytes?: number };
+
+async function take(size: Size, bars: Bars): Promise<Figure[]> {
   await using pair = await makeBenchPair();
   await plant(pair, size);
   await copyLocally(pair);
   await using both = await runBoth(pair);
   await mustBeEqual(pair);
   // The first reconcile of so many files that nobody has hashed yet is no rest.
-  const flushed = await pair.bm('active', ['flush', '--timeout', '120s'], { timeoutMs: 130_000 });
+  const seconds = Math.max(120, Math.ceil(size.files / 1000));
+  const timeoutMs = (seconds + 10) * 1000;
+  const flushed = await pair.bm('active', ['flush', '--timeout', `${seconds}s`], { timeoutMs });
   if (flushed.code !== 0) throw new Error(`flush ended with ${flushed.code}: ${flushed.stderr}`);
   await pause(Math.min(calmMs, size.files * 5));
   const lasting = Math.min(spanMs, size.files * 4);
@@ -44,7 +48,7 @@ async function take(size: Size, bars: { cpuPercent?: number; mebibytes: number }
 
 function figuresOf(
   { name, then, now, lasting }: { name: string; then: Usage; now: Usage; lasting: number },
-  { cpuPercent, mebibytes }: { cpuPercent?: number; mebibytes: number },
+  { cpuPercent, mebibytes }: Bars,
 ): Figure[] {
   const percent = ((now.cpuMs - then.cpuMs) / lasting) * 100;
   const perSecond = ((now.wakeUps - then.wakeUps) / lasting) * 1000;
@@ -56,7 +60,12 @@ function figuresOf(
       ...(cpuPercent === undefined ? {} : { atMost: cpuPercent }),
     },
     { name: `${name}: wake-ups of all threads`, value: perSecond, unit: 'a second' },
-    { name: `${name}: memory`, value: now.residentBytes / mebibyte, unit: 'MiB', atMost: mebibytes },
+    {
+      name: `${name}: memory`,
+      value: now.residentBytes / mebibyte,
+      unit: 'MiB',
+      ...(mebibytes === undefined ? {} : { atMost: mebibytes }),
+    },
     { name: `${name}: most memory since its start`, value: now.peakBytes / mebibyte, unit: 'MiB' },
   ];
 }
@@ -74,4 +83,13 @@ export const idleLarge: Survey = {
   title,
   scale: many,
   take: (size) => take(size, { mebibytes: 200 }),
+};
+
+/** 1,000,000 files at the default size. */
+export const idleMillion: Survey = {
+  name: 'idle-million',
+  title,
+  long: true,
+  scale: (size) => many({ ...size, files: size.files * 10, directories: size.directories * 10 }),
+  take: (size) => take(size, {}),
 };

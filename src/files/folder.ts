@@ -3,6 +3,7 @@ import { childOf, type ReplicaPath } from '../core/path.ts';
 import { xxh64Text } from './hash.ts';
 import type { Observation } from './observation.ts';
 import { groupName, ownerName } from './owners.ts';
+import { holdsStill } from './reread.ts';
 import { type Statx, stampOfState, stateLength } from './statx.ts';
 
 /** How many children are looked at in one go; a directory may hold very many. */
@@ -75,6 +76,10 @@ export class Folder {
     return stampOfState(this.#states, place * stateLength);
   }
 
+  stateAt(place: number): readonly number[] {
+    return [...this.#states.subarray(place * stateLength, (place + 1) * stateLength)];
+  }
+
   childAt(place: number): FolderChild {
     return new FolderChild(this, place);
   }
@@ -106,15 +111,28 @@ export class Folder {
     return walked.listing.every((name, at) => name === now.listing[at]) && this.#ownersAreCalledAlike();
   }
 
-  /** Looks at the children once more: false as soon as one is not as it was. Undefined: nothing yet, but time has passed. */
-  *looksUnchanged(fd: number, statx: Statx): Generator<undefined, boolean> {
+  /**
+   * Looks at the children once more, and with `read` reads them: false as soon as one is not as it was. Undefined: nothing
+   * yet, but time has passed.
+   */
+  *looksUnchanged(fd: number, statx: Statx, read: boolean): Generator<undefined, boolean> {
     const { names } = this;
     for (let place = 0; place < names.length; place += 1) {
-      if (statx.look(fd, names[place] ?? '') === undefined) return false;
-      if (!statx.isAs(this.#states, place * stateLength)) return false;
-      if (place % atOnce === atOnce - 1) yield undefined;
+      if (!this.#isUnchanged(fd, place, statx)) return false;
+      if (!read) {
+        if (place % atOnce === atOnce - 1) yield undefined;
+        continue;
+      }
+      if (!holdsStill(fd, names[place] ?? '', this.#packed[place] ?? '', statx.size)) return false;
+      if (!this.#isUnchanged(fd, place, statx)) return false;
+      yield undefined;
     }
     return true;
+  }
+
+  #isUnchanged(fd: number, place: number, statx: Statx): boolean {
+    const type = statx.look(fd, this.names[place] ?? '');
+    return type !== undefined && statx.isAs(this.#states, place * stateLength);
   }
 
   /** A sum over the lines of all children, see lineSum. `mtime`: whether files' times count. */
@@ -140,9 +158,7 @@ export class Folder {
       path: this.path,
       names: kept.map((place) => this.names[place] ?? ''),
       packed: kept.map((place) => this.#packed[place] ?? ''),
-      states: Uint32Array.from(
-        kept.flatMap((place) => [...this.#states.subarray(place * stateLength, (place + 1) * stateLength)]),
-      ),
+      states: Uint32Array.from(kept.flatMap((place) => this.stateAt(place))),
     });
   }
 

@@ -88,12 +88,12 @@ export class Walk {
     const settled =
       this.#seen.look(directory.fd, '.') === 'directory' &&
       this.#now() - this.#seen.changedAtMs >= recentlyMs;
-    const known = fresh === true ? undefined : cache?.folder(path);
+    const known = cache?.folder(path);
     const walked: Walked = { path, directory, known, draft: undefined };
     const own = watchlists.includes(path) ? { path, observation } : undefined;
     const isKnown =
       settled && known?.isListed(this.#seen, { watchlists, listing, maxFileSizeBytes }) === true;
-    if (isKnown && (yield* known.looksUnchanged(directory.fd, this.#seen))) {
+    if (isKnown && (yield* known.looksUnchanged(directory.fd, this.#seen, fresh === true))) {
       yield own;
       yield* this.#asKnown(walked, known);
       return this.#directories.release(path);

@@ -195,6 +195,31 @@ test('owners are called what they are called now', async () => {
   assert.deepEqual(told, (await manifest({ root: folder.path })).told);
 });
 
+test('a fresh walk reads what is in folders too', async () => {
+  using folder = temporaryFolder();
+  fill(folder.path);
+  symlinkSync('one', folder.at('etc/a/link'));
+  const cache = await warm(folder.path);
+  const root = folder.path;
+  const { folders } = await manifest({ root, cache, fresh: true });
+  assert.deepEqual(
+    folders.map(({ path }) => path),
+    ['/etc', '/etc/a', '/etc/b'],
+  );
+  // Bytes that changed while no time did.
+  const known = cache.folder(replica('/etc/a'));
+  assert.ok(known);
+  const packed = known.names.map((_, place) => known.packedAt(place) ?? '');
+  const wrong = packed.map((text) => text.replace(/ [0-9a-f]{8}([0-9a-f]{56}) /, ' 00000000$1 '));
+  const states = Uint32Array.from(known.names.flatMap((_, place) => known.stateAt(place)));
+  const { path, names, walked } = known;
+  assert.ok(walked);
+  cache.keep(new Folder({ path, names, packed: wrong, states, walked }));
+  const cold = await manifest({ root });
+  assert.notDeepEqual((await manifest({ root, cache })).told, cold.told);
+  assert.deepEqual((await manifest({ root, cache, fresh: true })).told, cold.told);
+});
+
 test('a directory that changed a moment ago is not remembered', async () => {
   using folder = temporaryFolder();
   fill(folder.path);
