@@ -205,7 +205,8 @@ describe('what may not be read', () => {
         import { Tree } from ${module('active/tree.ts')};
         import { initialiseHash } from ${module('files/hash.ts')};
         await initialiseHash();
-        const cache = { get: () => undefined, packed: () => undefined, set: () => undefined, delete: () => undefined };
+        const none = () => undefined;
+        const cache = { get: none, packed: none, set: none, delete: none, folder: none, keep: none, retain: none, commit: none };
         const watchlists = { roots: ['/etc'], includes: () => true, mayContain: () => true, impliedDirectory: () => false };
         const tree = new Tree({ root: process.argv[1], watchlists, cache, maxFileSizeBytes: 1e6 });
         const seen = {};
