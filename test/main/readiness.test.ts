@@ -67,6 +67,9 @@ describe('ready: could this passive take over now?', () => {
     passive = pair.spawnDaemon('passive');
     active = await pair.startActive();
     assert.equal((await pair.flush()).code, 0);
+    // The passive's daemon may have come up after the session, of which it hears a moment later.
+    const connected = async (): Promise<boolean> => (await answers()).notes.length === 0;
+    await eventually('the daemon knows of the session', connected);
     assert.deepEqual(await answers(), { node: 'mail2', ready: true, reasons: [], notes: [] });
     const ran = await pair.run('passive', ['ready']);
     assert.deepEqual([ran.code, ran.stdout], [0, 'mail2: ready to take over\n']);
