@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, rmdirSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { sameEntry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
@@ -42,13 +42,15 @@ export function composePassive(node: Node, placing: PlacingRight, hooks: Passive
     haSwitch: node.haSwitch,
     highestEpoch: () => seats.highestEpoch(),
     memoryOf: (peer) => peerMemory(node, peer),
-    keepVersion: ({ from, path, entry, epoch, peer, reason }) => {
-      if (entry.kind === 'file')
-        return void versions.adopt({ from, path, entry, epoch, peer, reason, now: now(), batch: true });
-      keepWithoutContent(node, { from, path, entry, epoch, peer, reason, now: now(), batch: true });
+    keepVersions: (all) => {
+      const at = now();
+      const adoptions = all.map((displaced) => ({ ...displaced, now: at }));
+      const outcomes = versions.adoptAll(adoptions, { batch: true });
+      return outcomes.map((outcome) => (outcome instanceof Error ? outcome : undefined));
     },
     keepRefused: ({ content, path, entry, epoch, peer }) => {
-      versions.keep({ content, path, entry, epoch, peer, reason: 'refused', now: now(), batch: true });
+      const about = { path, epoch, peer, reason: 'refused', now: now() } as const;
+      versions.keep({ ...about, content, entry }, { batch: true });
     },
     versions: (path) => versions.list(path),
     openVersion: (id, path) => openVersion(node, id, path),
@@ -161,11 +163,8 @@ export function recoverGroups(node: Node): void {
     recoverGroup(group, {
       root: config.root,
       log,
-      keepVersion: (kept) => {
-        if (kept.entry.kind === 'file')
-          return void versions.adopt({ ...kept, entry: kept.entry, now: Date.now() });
-        keepWithoutContent(node, { ...kept, entry: kept.entry, now: Date.now() });
-      },
+      keepVersion: (kept) => void versions.adopt({ ...kept, now: Date.now() }),
+      misses: (digest) => versions.misses(digest),
       remember: (peer, agreed) => {
         const memory = peerMemory(node, peer);
         for (const { path, entry } of agreed) {
@@ -179,14 +178,6 @@ export function recoverGroups(node: Node): void {
   }
 }
 
-type KeptWithoutContent = Parameters<Node['versions']['adoptEntry']>[0] & { readonly from: string };
-
-function keepWithoutContent({ versions }: Node, { from, ...about }: KeptWithoutContent): void {
-  versions.adoptEntry(about);
-  if (about.entry.kind === 'directory') rmdirSync(from);
-  else unlinkSync(from);
-}
-
 /** Removes what a crash left; what may be the only copy of something is kept as a version. */
 export function sweepLeftovers(node: Node): void {
   const { config, watchlists, versions, log } = node;
@@ -194,11 +185,10 @@ export function sweepLeftovers(node: Node): void {
     root: config.root,
     roots: watchlists.roots,
     log,
-    keep: ({ from, path, entry }) => {
-      const epoch = node.seat().epoch;
-      const about = { path, epoch, peer: config.node, reason: 'interrupted', now: Date.now() } as const;
-      if (entry.kind === 'file') versions.adopt({ from, entry, ...about });
-      else keepWithoutContent(node, { from, entry, ...about });
+    keep: (kept) => {
+      const about = { epoch: node.seat().epoch, peer: config.node, reason: 'interrupted' } as const;
+      versions.adopt({ ...kept, ...about, now: Date.now() });
     },
+    misses: (digest) => versions.misses(digest),
   });
 }

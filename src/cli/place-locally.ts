@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Entry, sameContent } from '../core/entry.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { Applier } from '../passive/apply.ts';
-import type { VersionReason } from '../passive/operation.ts';
+import type { VersionReason } from '../passive/displaced.ts';
 import { placingRight } from '../passive/placing.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
@@ -46,7 +46,8 @@ export async function placeLocally(node: Node, placement: LocalPlacement): Promi
       cache: receiver.cache,
       // Nothing but what the caller saw may be overwritten, whatever was agreed with anybody.
       agreed: () => undefined,
-      keepVersion: (kept) => receiver.keepVersion({ ...kept, ...labelOf(placement, kept.reason) }),
+      keepVersions: (all) =>
+        receiver.keepVersions(all.map((kept) => ({ ...kept, ...labelOf(placement, kept.reason) }))),
       nonce: () => randomBytes(6).toString('hex'),
     });
     stage(applier, placement);

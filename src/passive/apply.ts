@@ -9,10 +9,12 @@ import { passed, tracing } from '../log/trace.ts';
 import type { GroupJournal } from '../state/journal.ts';
 import type { AckResult, FromActive, PushMessage } from '../wire/message.ts';
 import type { BaseFile } from './base.ts';
+import { type KeepVersions, keepOneBy } from './displaced.ts';
 import { syncDirectories, syncFiles } from './durable.ts';
 import { discard, placeGroup } from './group.ts';
 import {
   answer,
+  isReady,
   isRefusal,
   type Operation,
   type Ready,
@@ -21,14 +23,14 @@ import {
   type StagedOperation,
   tooMuch,
 } from './operation.ts';
+import { inOrder } from './order.ts';
 import { type PushSet, PushSets } from './sets.ts';
 import { Stager, type StagerOptions } from './stage.ts';
-import { type KeepVersion, Swapper } from './swap.ts';
+import { Swapper } from './swap.ts';
 
 /** What the applier needs of the rest of the node. */
 export type ApplierOptions = StagerOptions & {
-  /** Keeps what was displaced as a version and consumes it. `from` is a full path. */
-  readonly keepVersion: KeepVersion;
+  readonly keepVersions: KeepVersions;
   /** Where groups are noted while they are placed, with the sender and its epoch. Default: sets cannot be placed. */
   readonly groups?: { readonly journal: GroupJournal; readonly peer: string; readonly epoch: number };
   readonly renames?: Renames;
@@ -62,9 +64,9 @@ export class Applier {
     this.#directories = new Directories(options.root);
     this.#stager = new Stager(options);
     this.#sets = new PushSets(options.root);
-    const { keepVersion, renames = kernelRenames } = options;
+    const { keepVersions, renames = kernelRenames } = options;
     const keepsRefused = options.keepRefused !== undefined;
-    this.#swapper = new Swapper({ directories: this.#directories, keepVersion, keepsRefused, renames });
+    this.#swapper = new Swapper({ directories: this.#directories, keepVersions, keepsRefused, renames });
   }
 
   /** Operations that can be committed, and bytes staged for them. */
@@ -166,9 +168,11 @@ export class Applier {
     this.#syncedDevices = new Set();
     if (halted === undefined) this.#prepare([batch, ...sets.map((set) => set.operations)]);
     if (tracing) for (const { push } of batch) passed('synced', push.path);
-    const results = inOrder(batch).map((operation) => ({
+    const ordered = inOrder(batch);
+    const placed = this.#swapper.place(halted === undefined ? ordered.filter(isReady) : []);
+    const results = ordered.map((operation) => ({
       push: operation.push,
-      result: this.#place(operation, halted),
+      result: halted === undefined ? resultOf(operation, placed) : halt(operation, halted),
     }));
     if (results.some(({ result }) => result.kind === 'applied')) this.#syncNames(batch);
     for (const set of sets) {
@@ -211,7 +215,7 @@ export class Applier {
 
   #makeDirectory(operation: StagedOperation): Operation {
     this.#options.intend?.([operation.push]);
-    return answer(operation.push, this.#swapper.place(operation));
+    return answer(operation.push, resultOf(operation, this.#swapper.place([operation])));
   }
 
   /** The last step before anything is in place: contents are durable, and what is placed is noted. */
@@ -236,25 +240,20 @@ export class Applier {
     this.#syncedDevices = syncDirectories(opened.map((directory) => directory.fd));
   }
 
-  #place(operation: Operation, halted: AckResult | undefined): AckResult {
-    if (operation.kind === 'answered') return operation.result;
-    if (operation.kind === 'receiving')
-      throw new Error('a push whose content is incomplete is never in a batch');
-    if (halted !== undefined) {
-      discard(operation);
-      return halted;
-    }
-    return this.#swapper.place(operation);
-  }
-
   #placeSet(set: PushSet, halted: AckResult | undefined): Applied[] {
     const { operations } = set;
-    const { keepVersion, groups, nonce, renames = kernelRenames } = this.#options;
+    const { keepVersions, groups, nonce, renames = kernelRenames } = this.#options;
     let results = operations.map((operation) => ({ push: operation.push, result: halted }));
     if (halted !== undefined) for (const operation of operations) discard(operation);
     else {
       if (groups === undefined) throw new Error('sets cannot be placed without a journal');
-      const tools = { ...groups, swapper: this.#swapper, keepVersion, nonce, renames };
+      const tools = {
+        ...groups,
+        swapper: this.#swapper,
+        keepVersion: keepOneBy(keepVersions),
+        nonce,
+        renames,
+      };
       const placed = placeGroup(operations, tools);
       if (placed.journaled !== undefined) this.#journaled.push(placed.journaled);
       results = operations.map((operation) => ({
@@ -280,34 +279,30 @@ export class Applier {
   /** A content that was refused is kept if it can be; that it cannot changes nothing about the answer. */
   #keep(from: string, { path, entry }: { path: ReplicaPath; entry: Entry }): void {
     try {
-      this.#options.keepVersion({ from, path, entry, reason: 'refused' });
+      if (entry.kind !== 'absent')
+        keepOneBy(this.#options.keepVersions)({ from, path, entry, reason: 'refused' });
     } catch (error) {
       this.#options.onNotKept?.(path, errnoFailure(error, path));
     }
   }
 }
 
-/** What a directory makes room for comes last, since what is removed in the same batch may lie in it. */
-function inOrder(batch: readonly Operation[]): readonly Operation[] {
-  if (!batch.some((operation) => isReady(operation) && operation.replaces.kind === 'directory')) return batch;
-  const removals = batch.filter(({ kind }) => kind === 'remove');
-  removals.sort((a, b) => (a.push.path < b.push.path ? 1 : -1));
-  const others = batch.filter(({ kind }) => kind !== 'remove');
-  const plain = others.filter((operation) => !replacesDirectory(operation));
-  return [...plain, ...removals, ...others.filter(replacesDirectory)];
+function resultOf(operation: Operation, placed: ReadonlyMap<Ready, AckResult>): AckResult {
+  if (operation.kind === 'answered') return operation.result;
+  const result = operation.kind === 'receiving' ? undefined : placed.get(operation);
+  if (result === undefined) throw new Error('a push whose content is incomplete is never in a batch');
+  return result;
 }
 
-function replacesDirectory(operation: Operation): boolean {
-  return operation.kind === 'staged' && operation.replaces.kind === 'directory';
+function halt(operation: Operation, halted: AckResult): AckResult {
+  if (operation.kind === 'answered') return operation.result;
+  discard(operation);
+  return halted;
 }
 
 function noBase(base: BaseFile | undefined): PathFailure | undefined {
   if (base !== undefined) return undefined;
   return { reason: 'need-content', detail: 'a push without a file to copy from had something to be copied' };
-}
-
-function isReady(operation: Operation): operation is Ready {
-  return operation.kind === 'staged' || operation.kind === 'remove';
 }
 
 function isRefusedAlready(operation: Operation): boolean {

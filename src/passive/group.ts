@@ -79,7 +79,7 @@ function exchangeAll(
   syncParents(placed);
   journal.placed(id);
   // What cannot be kept now stays under its temporary name, and the sweep keeps it. It is in place all the same.
-  for (const operation of placed) swapper.retire(operation);
+  swapper.retire(placed);
   return { results, journaled: id };
 }
 

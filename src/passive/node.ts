@@ -10,7 +10,7 @@ import type { Renames } from '../files/place.ts';
 import type { GroupJournal } from '../state/journal.ts';
 import type { OwedHookStore } from '../state/owed-hooks.ts';
 import type { PeerRequest, RemoteVersion, Standing } from '../wire/message.ts';
-import type { VersionReason } from './operation.ts';
+import type { Displaced } from './displaced.ts';
 
 /** The watchlists of this node, as far as serving needs them. */
 export type ServedWatchlists = {
@@ -81,15 +81,8 @@ export type PassiveNode = {
   /** The highest epoch that this node heard of, its own included. */
   highestEpoch(): number;
   memoryOf(peer: string): PeerMemory;
-  /** Keeps what has the full path `from` and consumes it. */
-  keepVersion(kept: {
-    from: string;
-    path: ReplicaPath;
-    entry: Entry;
-    epoch: number;
-    peer: string;
-    reason: VersionReason;
-  }): void;
+  /** Keeps what was displaced from several paths, and consumes it. Answers in their order why not, if so. */
+  keepVersions(all: readonly (Displaced & { epoch: number; peer: string })[]): readonly (Error | undefined)[];
   /** Keeps a content that was refused before it reached the disk. */
   keepRefused(kept: {
     content: Uint8Array;

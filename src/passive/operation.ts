@@ -50,8 +50,9 @@ export type Ready = Extract<Operation, { kind: 'staged' | 'remove' }>;
 export type StagedOperation = Extract<Operation, { kind: 'staged' }>;
 export type Receiving = Extract<Operation, { kind: 'receiving' }>;
 
-/** Why a content is kept on the passive. */
-export type VersionReason = 'overwritten' | 'removed' | 'refused' | 'interrupted';
+export function isReady(operation: Operation): operation is Ready {
+  return operation.kind === 'staged' || operation.kind === 'remove';
+}
 
 /** What an observation that gave no entry means as a refusal. */
 export function failureOf(observation: Exclude<Observation, { kind: 'entry' }>): PathFailure {

@@ -79,7 +79,7 @@ export class Receiver {
       cache: node.cache,
       agreed: (path) => memory.agreed(path),
       intend: (pushes) => memory.intend(pushes),
-      keepVersion: (kept) => node.keepVersion({ ...kept, epoch, peer }),
+      keepVersions: (all) => node.keepVersions(all.map((kept) => ({ ...kept, epoch, peer }))),
       keepRefused: (kept) => {
         try {
           node.keepRefused({ ...kept, epoch, peer });

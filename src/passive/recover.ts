@@ -5,23 +5,17 @@ import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { kernelRenames, type Renames } from '../files/place.ts';
 import type { JournalGroup, JournalMember } from '../state/journal.ts';
+import type { Displaced, KeepVersion } from './displaced.ts';
 import { syncDirectories } from './durable.ts';
-import type { VersionReason } from './operation.ts';
-import type { KeepVersion } from './swap.ts';
 import { lookAt, removeTemporary } from './temporary.ts';
 import { bringBack, type Member } from './undo.ts';
 
 export type RecoverOptions = {
   readonly root: string;
   /** Keeps a file or link as a version of `path`, durably, and consumes it. */
-  readonly keepVersion: (kept: {
-    from: string;
-    path: ReplicaPath;
-    entry: Entry;
-    reason: VersionReason;
-    epoch: number;
-    peer: string;
-  }) => void;
+  readonly keepVersion: (kept: Displaced & { epoch: number; peer: string }) => void;
+  /** Whether a version refers to a content that was not taken into the store yet. */
+  readonly misses: (digest: string) => boolean;
   /** Remembers that the node that sent a group holds these entries as this one does. */
   readonly remember: (peer: string, agreed: readonly { path: ReplicaPath; entry: Entry }[]) => void;
   readonly log: Log;
@@ -81,7 +75,9 @@ function retire({ path, names, put }: Reached, group: JournalGroup, options: Rec
   const target = lookAt(names.target, path, false);
   try {
     const there = target.kind === 'entry' ? target.entry : undefined;
-    if (there !== undefined && (sameEntry(there, beside.entry) || sameContent(there, beside.entry))) {
+    const isThere =
+      there !== undefined && (sameEntry(there, beside.entry) || sameContent(there, beside.entry));
+    if (isThere && !(beside.entry.kind === 'file' && options.misses(beside.entry.digest))) {
       removeTemporary(names.temporary);
       return;
     }

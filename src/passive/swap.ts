@@ -15,32 +15,22 @@ import {
   type Renames,
 } from '../files/place.ts';
 import type { AckResult } from '../wire/message.ts';
-import {
-  failureOf,
-  type Operation,
-  type Ready,
-  refused,
-  type StagedOperation,
-  type VersionReason,
-} from './operation.ts';
+import { type Displaced, type KeepVersions, keepOneBy, type VersionReason } from './displaced.ts';
+import { failureOf, type Operation, type Ready, refused, type StagedOperation } from './operation.ts';
 import { lookAfterWriters, lookAt, removeTemporary } from './temporary.ts';
-
-export type KeepVersion = (kept: {
-  from: string;
-  path: ReplicaPath;
-  entry: Entry;
-  reason: VersionReason;
-}) => void;
 
 export type SwapperOptions = {
   readonly directories: Directories;
-  readonly keepVersion: KeepVersion;
+  readonly keepVersions: KeepVersions;
   /** Whether our own content that met a conflict becomes a version too. */
   readonly keepsRefused: boolean;
   readonly renames: Renames;
 };
 
 type Removal = Extract<Operation, { kind: 'remove' }>;
+
+/** Displaced files that wait to be kept together. */
+const mostWaiting = 128;
 
 /** In place, and what it displaced, if anything, is what admit saw and waits under the temporary name. */
 type Exchanged = AckResult | 'in-place';
@@ -56,12 +46,32 @@ export class Swapper {
     this.#options = options;
   }
 
-  /** Puts one operation in place, or says why it is not. Nothing temporary stays behind. */
-  place(operation: Ready): AckResult {
-    const exchanged = this.exchange(operation);
-    if (exchanged !== 'in-place') return exchanged;
-    const failure = this.retire(operation);
-    return failure === undefined ? { kind: 'applied' } : this.#giveBack(operation, failure);
+  /**
+   * Puts operations in place, in their order, or says why they are not. Nothing temporary stays behind. What they
+   * displace waits beside its target until many can be kept together, but never where it is in the way of the next one.
+   */
+  place(operations: readonly Ready[]): ReadonlyMap<Ready, AckResult> {
+    const results = new Map<Ready, AckResult>();
+    let waiting = new Map<ReplicaPath, Ready>();
+    const settle = (): void => {
+      const ready = [...waiting.values()];
+      waiting = new Map();
+      for (const [index, failure] of this.retire(ready).entries()) {
+        const operation = ready[index];
+        if (operation !== undefined && failure !== undefined)
+          results.set(operation, this.#giveBack(operation, failure));
+      }
+    };
+    for (const operation of operations) {
+      const { path } = operation.push;
+      if (operation.replaces.kind === 'directory' || waiting.has(path) || waiting.size >= mostWaiting)
+        settle();
+      const exchanged = this.exchange(operation);
+      results.set(operation, exchanged === 'in-place' ? { kind: 'applied' } : exchanged);
+      if (exchanged === 'in-place' && operation.replaces.kind !== 'absent') waiting.set(path, operation);
+    }
+    settle();
+    return results;
   }
 
   /**
@@ -78,15 +88,23 @@ export class Swapper {
     return refused(parent.ok ? { reason: 'busy', detail: 'its directory was moved on this node' } : parent);
   }
 
-  /** The second half: keeps what was displaced and removes its temporary name. After a failure it is there still. */
-  retire(operation: Ready): PathFailure | undefined {
-    const { push, replaces } = operation;
-    if (replaces.kind === 'absent') return undefined;
-    const [from, reason] =
-      operation.kind === 'remove'
-        ? ([operation.names.temporary, 'removed'] as const)
-        : ([operation.staged.temporary, 'overwritten'] as const);
-    return this.#keep(from, push.path, replaces, reason);
+  /**
+   * The second half: keeps what was displaced and removes its temporary names. Answers in their order what failed: that
+   * is there still.
+   */
+  retire(operations: readonly Ready[]): (PathFailure | undefined)[] {
+    const failures = operations.map(removeWorthless);
+    const kept = operations.flatMap((operation, index) => {
+      const displaced = displacedBy(operation);
+      return displaced === undefined ? [] : [{ index, displaced }];
+    });
+    const outcomes =
+      kept.length === 0 ? [] : this.#options.keepVersions(kept.map(({ displaced }) => displaced));
+    for (const [at, { index, displaced }] of kept.entries()) {
+      const failure = outcomes[at];
+      if (failure !== undefined) failures[index] = errnoFailure(failure, displaced.path);
+    }
+    return failures;
   }
 
   #swap(operation: StagedOperation): Exchanged {
@@ -153,7 +171,7 @@ export class Swapper {
     try {
       if (entry.kind === 'directory') rmdirSync(from);
       else if (isCanary(path)) removeTemporary(from);
-      else this.#options.keepVersion({ from, path, entry, reason });
+      else if (entry.kind !== 'absent') keepOneBy(this.#options.keepVersions)({ from, path, entry, reason });
       return undefined;
     } catch (error) {
       return errnoFailure(error);
@@ -194,6 +212,32 @@ export class Swapper {
     if (placement.kind === 'vanished') return changedMeanwhile({ kind: 'entry', entry: absent, stamp: '' });
     return changedMeanwhile(lookAt(target, path));
   }
+}
+
+/** What is to become a version, if anything. */
+function displacedBy(operation: Ready): Displaced | undefined {
+  const { push, replaces } = operation;
+  if (replaces.kind === 'absent' || isWorthless(operation)) return undefined;
+  const reason = operation.kind === 'remove' ? 'removed' : 'overwritten';
+  return { from: temporaryOf(operation), path: push.path, entry: replaces, reason };
+}
+
+function isWorthless({ push, replaces }: Ready): boolean {
+  return replaces.kind === 'directory' || isCanary(push.path);
+}
+
+function removeWorthless(operation: Ready): PathFailure | undefined {
+  if (operation.replaces.kind === 'absent' || !isWorthless(operation)) return undefined;
+  try {
+    removeTemporary(temporaryOf(operation));
+    return undefined;
+  } catch (error) {
+    return errnoFailure(error);
+  }
+}
+
+function temporaryOf(operation: Ready): string {
+  return operation.kind === 'remove' ? operation.names.temporary : operation.staged.temporary;
 }
 
 /** Why the directory cannot be replaced; undefined when it is empty, or is none any more. */

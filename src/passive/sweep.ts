@@ -1,6 +1,6 @@
 import { rmdirSync, unlinkSync } from 'node:fs';
 import { canaryFolder } from '../core/canary.ts';
-import { type Entry, type FileEntry, type SymlinkEntry, sameContent } from '../core/entry.ts';
+import { absent, type Entry, type FileEntry, type SymlinkEntry, sameContent } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
 import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
@@ -13,12 +13,15 @@ export type SweepOptions = {
   readonly roots: readonly ReplicaPath[];
   /** Keeps a file or a link as a version of `path` and consumes it. */
   readonly keep: (kept: { from: string; path: ReplicaPath; entry: FileEntry | SymlinkEntry }) => void;
+  /** Whether a version refers to a content that was not taken into the store yet. */
+  readonly misses: (digest: string) => boolean;
   readonly log: Log;
 };
 
 /**
  * Removes what a crash left under temporary names. A leftover may be the only copy of what was displaced
- * in that instant, so it is kept as a version unless the same is at its target too. What cannot be removed is told.
+ * in that instant, so it is kept as a version unless the same is at its target too, and no version lacks it. What cannot
+ * be removed is told.
  */
 export function sweep(options: SweepOptions): void {
   using directories = new Directories(options.root);
@@ -44,12 +47,17 @@ function sweepOne(path: ReplicaPath, directories: Directories, options: SweepOpt
   if (seen.kind !== 'entry' || seen.entry.kind === 'absent') return;
   const target = childOf(parentOf(path), targetName(nameOf(path)));
   const current = look(target);
-  const kept =
-    seen.entry.kind !== 'directory' && !(current.kind === 'entry' && isThere(seen.entry, current.entry));
-  if (seen.entry.kind === 'directory') rmdirSync(leftover);
-  else if (kept) options.keep({ from: leftover, path: target, entry: seen.entry });
+  const { entry } = seen;
+  const there = current.kind === 'entry' ? current.entry : absent;
+  const kept = entry.kind !== 'directory' && (!isThere(entry, there) || isMissed(entry, options));
+  if (entry.kind === 'directory') rmdirSync(leftover);
+  else if (kept) options.keep({ from: leftover, path: target, entry });
   else unlinkSync(leftover);
   options.log({ kind: 'leftover-swept', path, kept });
+}
+
+function isMissed(entry: FileEntry | SymlinkEntry, { misses }: SweepOptions): boolean {
+  return entry.kind === 'file' && misses(entry.digest);
 }
 
 function isThere(entry: FileEntry | SymlinkEntry, current: Entry): boolean {

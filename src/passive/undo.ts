@@ -4,7 +4,7 @@ import type { ReplicaPath } from '../core/path.ts';
 import { errnoFailure } from '../files/errno.ts';
 import type { Observation } from '../files/observation.ts';
 import { exchangeBack, moveAside, moveBack, type Renames, type Staged } from '../files/place.ts';
-import type { KeepVersion } from './swap.ts';
+import type { KeepVersion } from './displaced.ts';
 import { lookAfterWriters, lookAt, removeTemporary } from './temporary.ts';
 
 /** One file of a group that may or may not be in place. */

@@ -60,8 +60,6 @@ export class ObjectStore {
       if (!found.isFile()) throw new Error(`expected a regular file to keep, found another type at ${from}`);
       if (found.nlink !== 1 || found.dev !== statSync(this.folder).dev) return this.#stageCopy(source, from);
       const { digest, size } = digestOf(source);
-      // From here on only the store's owner may open it; the former mode is in the version's entry.
-      fchmodSync(source, 0o600);
       return { digest, size, at: from, fd: source, consume: undefined };
     } catch (error) {
       closeSync(source);
@@ -78,8 +76,9 @@ export class ObjectStore {
   }
 
   /**
-   * Puts a staged content in its place and makes it durable, unless the same bytes are there. Within the write
-   * lock of the database, so that `removeOrphans` of another process cannot come between.
+   * Puts a staged content in its place, and with `sync` makes it durable, unless the same bytes are there. After the row
+   * that refers to it was committed, or within the write lock of the database, so that `removeOrphans` of another process
+   * cannot come between.
    */
   place(staged: Staged, options: { readonly sync: boolean }): void {
     const to = this.pathOf(staged.digest);
@@ -95,6 +94,8 @@ export class ObjectStore {
       mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
       this.#rename(staged, to);
     }
+    // Not before, since a file that cannot be taken over keeps its mode. The former mode is in the version's entry.
+    fchmodSync(staged.fd, 0o600);
     if (options.sync) this.sync(staged.digest);
   }
 
@@ -113,6 +114,11 @@ export class ObjectStore {
       // EEXIST, ENOENT: it was never taken over. EXDEV: it was copied in, and the copy is all there is.
       if (!['EEXIST', 'ENOENT', 'EXDEV'].some((code) => isCode(error, code))) throw error;
     }
+  }
+
+  /** Whether anything has the name of the content; `open` tells whether it is the content. */
+  has(digest: string): boolean {
+    return lstatSync(this.pathOf(digest), { throwIfNoEntry: false }) !== undefined;
   }
 
   /** Makes an object, and its name, durable. */
@@ -168,7 +174,7 @@ export class ObjectStore {
 
   /** Whether the very bytes are there. Touched, so that they count as fresh even if nothing refers to them yet. */
   #holds(path: string, digest: string): boolean {
-    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return false;
+    if (!this.has(digest)) return false;
     const found = this.open(digest);
     if (found.kind === 'missing') return false;
     closeSync(found.fd);

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, unlinkSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Entry, FileEntry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
+import { type Adoption, adoptAll, type InsertedRow } from './adopt.ts';
 import type { Database, OnDamaged } from './database.ts';
-import { ObjectStore, type Staged } from './objects.ts';
+import { ObjectStore } from './objects.ts';
+import { type Kept, type Retention, surplus } from './retention.ts';
 import { countColumn, entryColumn, pathColumn, textColumn, wordColumn } from './rows.ts';
 
 const reasons = ['overwritten', 'removed', 'refused', 'interrupted'] as const;
@@ -12,7 +14,8 @@ const reasons = ['overwritten', 'removed', 'refused', 'interrupted'] as const;
 /** Why a content was kept. */
 export type VersionReason = (typeof reasons)[number];
 
-type About = {
+/** What a version tells beside its entry. */
+export type About = {
   readonly path: ReplicaPath;
   /** The sender's epoch. */
   readonly epoch: number;
@@ -20,9 +23,10 @@ type About = {
   readonly peer: string;
   /** Milliseconds since 1970. */
   readonly now: number;
-  /** Makes nothing durable yet: the caller does it for many at once with `settle`. Default false. */
-  readonly batch?: boolean;
 };
+
+/** `batch`: nothing is durable yet, the caller does it for many at once with `settle`. */
+type How = { readonly batch: boolean };
 
 /** What was at a path before it was overwritten, removed or refused. */
 export type Version = {
@@ -37,15 +41,10 @@ export type Version = {
   readonly at: number;
 };
 
-/** `count`: versions of one path. `totalBytes`: of all kept contents together, each counted once. */
-export type Retention = { readonly count: number; readonly maxAgeMs: number; readonly totalBytes: number };
-
 export type Pruned = { readonly versions: number; readonly objects: number; readonly bytes: number };
 
 /** Up to this many contents, an fsync each is quicker than one of everything. */
 const fewContents = 4;
-
-type Row = { id: string; path: string; object: string | null; size: number; at: number };
 
 /**
  * Keeps what replication displaced: a row a version, and the content by its digest. The content is durable before
@@ -64,24 +63,60 @@ export class VersionStore {
   }
 
   /**
-   * Takes over a displaced regular file, which is gone from `from` (full path, may lead through
-   * `/proc/self/fd`) afterwards, and answers the id. The bytes decide: where they are not those of the entry, the
-   * version's entry gets their digest and size. On an error the file is still at `from` or safely kept.
+   * Takes over what was displaced, which is gone from `from` (may lead through `/proc/self/fd`) afterwards. The bytes
+   * of a file decide: where they are not those of its entry, the version's entry gets their digest and size. Answers in
+   * their order an id or why not; in that case it is still at `from` or safely kept.
+   *
+   * The rows come first, in one transaction, and the contents after it. Whatever ends the process in between leaves
+   * contents where they were, for the sweep to bring.
    */
-  adopt(options: About & { readonly from: string; readonly entry: FileEntry }): string {
-    const staged = this.#objects.stageFile(options.from);
-    return this.#keepStaged(options, options.entry, staged);
+  adoptAll(all: readonly Adoption[], options: How): (string | Error)[] {
+    const outcomes = adoptAll(all, {
+      database: this.#database,
+      objects: this.#objects,
+      insert: (...row) => this.#insert(...row),
+      durable: !options.batch,
+    });
+    if (options.batch)
+      for (const { digest } of outcomes) if (digest !== undefined) this.#unsettled.add(digest);
+    return outcomes.map(({ id, failure }) => failure ?? id);
+  }
+
+  /** As adoptAll, of one, durable when this returns. Answers the id; throws where it cannot be kept. */
+  adopt(adoption: Adoption): string {
+    const [outcome] = this.adoptAll([adoption], { batch: false });
+    if (typeof outcome === 'string') return outcome;
+    throw outcome ?? new Error('a version was neither kept nor refused');
+  }
+
+  /** Whether a version refers to a content that is not here: what ended a process between the two left it elsewhere. */
+  misses(digest: string): boolean {
+    if (this.#objects.has(digest)) return false;
+    const statement = this.#database.statement('SELECT 1 FROM version WHERE object = ? LIMIT 1');
+    return this.#database.read(() => statement.get(digest)) !== undefined;
   }
 
   /** Keeps a content that never reached the disk, as one that was refused. Answers the id. */
-  keep(options: About & { readonly content: Uint8Array; readonly entry: FileEntry }): string {
-    const staged = this.#objects.stageContent(options.content);
-    return this.#keepStaged(options, options.entry, staged);
-  }
-
-  /** Keeps an entry that has no content: a symlink, a directory. Answers the id. */
-  adoptEntry(options: About & { readonly entry: Exclude<Entry, FileEntry> }): string {
-    return this.#commit(options, () => this.#insert(options, options.entry, undefined));
+  keep(
+    about: About & { readonly content: Uint8Array; readonly entry: FileEntry },
+    { batch }: How = { batch: false },
+  ): string {
+    const staged = this.#objects.stageContent(about.content);
+    try {
+      const entry = { ...about.entry, digest: staged.digest, size: staged.size };
+      const work = (): string => {
+        this.#objects.place(staged, { sync: !batch });
+        return this.#insert(about, entry, staged.digest).id;
+      };
+      const id = batch ? this.#database.write(work) : this.#database.durably(work);
+      if (batch) this.#unsettled.add(staged.digest);
+      return id;
+    } catch (error) {
+      this.#objects.abandon(staged);
+      throw error;
+    } finally {
+      closeSync(staged.fd);
+    }
   }
 
   /**
@@ -150,29 +185,7 @@ export class VersionStore {
     });
   }
 
-  #keepStaged(about: About, claimed: FileEntry, staged: Staged): string {
-    try {
-      const entry = { ...claimed, digest: staged.digest, size: staged.size };
-      const id = this.#commit(about, () => {
-        this.#objects.place(staged, { sync: about.batch !== true });
-        return this.#insert(about, entry, staged.digest);
-      });
-      if (about.batch === true) this.#unsettled.add(staged.digest);
-      if (staged.consume !== undefined) unlinkSync(staged.consume);
-      return id;
-    } catch (error) {
-      this.#objects.abandon(staged);
-      throw error;
-    } finally {
-      closeSync(staged.fd);
-    }
-  }
-
-  #commit(about: About, work: () => string): string {
-    return about.batch === true ? this.#database.write(work) : this.#database.durably(work);
-  }
-
-  #insert(about: About, entry: Entry, object: string | undefined): string {
+  #insert(about: About, entry: Entry, object: string | undefined): InsertedRow {
     const { path, epoch, reason, peer, now } = about;
     const text = JSON.stringify(entry);
     const newest = this.#database
@@ -183,7 +196,7 @@ export class VersionStore {
     if (known !== undefined) {
       // The same push refused each minute must not crowd out older versions.
       this.#database.statement('UPDATE version SET at = ?, epoch = ? WHERE id = ?').run(now, epoch, known);
-      return known;
+      return { id: known, isNew: false };
     }
     const id = randomBytes(5).toString('hex');
     this.#database
@@ -203,7 +216,7 @@ export class VersionStore {
         now,
         path,
       );
-    return id;
+    return { id, isNew: true };
   }
 
   #openContent(version: Version): number {
@@ -222,7 +235,7 @@ export class VersionStore {
     return this.#database.read(() => statement.get(id));
   }
 
-  #allRows(): Row[] {
+  #allRows(): Kept[] {
     const statement = this.#database.statement(
       'SELECT id, path, object, size, at FROM version ORDER BY at DESC, number DESC',
     );
@@ -255,38 +268,6 @@ export class VersionStore {
       at: countColumn(row['at']) ?? 0,
     };
   }
-}
-
-/** What to drop out of rows that come newest first. */
-function surplus(rows: readonly Row[], retention: Retention, now: number): Row[] {
-  const drop: Row[] = [];
-  const kept: { readonly row: Row; readonly newest: boolean }[] = [];
-  const countOf = new Map<string, number>();
-  for (const row of rows) {
-    const count = countOf.get(row.path) ?? 0;
-    countOf.set(row.path, count + 1);
-    if (now - row.at > retention.maxAgeMs || (count > 0 && count >= retention.count)) drop.push(row);
-    else kept.push({ row, newest: count === 0 });
-  }
-
-  // From here on only the total matters: a content goes with the last version that refers to it.
-  const uses = new Map<string, number>();
-  let total = 0;
-  for (const { row } of kept) {
-    if (row.object === null) continue;
-    const before = uses.get(row.object) ?? 0;
-    if (before === 0) total += row.size;
-    uses.set(row.object, before + 1);
-  }
-  for (const { row, newest } of kept.reverse()) {
-    if (total <= retention.totalBytes) break;
-    if (newest || row.object === null) continue;
-    drop.push(row);
-    const left = (uses.get(row.object) ?? 1) - 1;
-    uses.set(row.object, left);
-    if (left === 0) total -= row.size;
-  }
-  return drop;
 }
 
 function damaged(version: Version, what: string): Failure {

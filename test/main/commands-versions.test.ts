@@ -53,10 +53,18 @@ async function keep(
   const about = { path: path as ReplicaPath, epoch: 1, peer: 'mail1', now: Date.now() } as const;
   const id =
     typeof what === 'object' && 'kind' in what
-      ? node.versions.adoptEntry({ ...about, reason: 'removed', entry: what })
+      ? node.versions.adopt({ ...about, reason: 'removed', entry: what, from: scratch(pair, what) })
       : node.versions.keep({ ...about, reason: 'refused', content: Buffer.from(what), entry: fileOf(what) });
   node.database.close();
   return id;
+}
+
+/** Something of this kind to be taken over. */
+function scratch(pair: Pair, { kind }: Exclude<Entry, FileEntry>): string {
+  const at = join(pair.folder, 'scratch');
+  if (kind === 'directory') mkdirSync(at);
+  if (kind === 'symlink') symlinkSync('anywhere', at);
+  return at;
 }
 
 async function listed(pair: Pair, path: string, name: NodeName = 'active'): Promise<Listed> {

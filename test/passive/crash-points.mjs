@@ -12,7 +12,12 @@ const points = [
   ['/src/files/native.ts', 'return outcome(libc().renameat2(', 'globalThis.crashPoint(); $&'],
   ['/src/state/journal.ts', 'placed(id: string): void {', '$& globalThis.crashPoint();'],
   ['/src/state/journal.ts', 'close(id: string): void {', '$& globalThis.crashPoint();'],
-  ['/src/state/versions.ts', 'const staged = this.#objects.stageFile(', 'globalThis.crashPoint(); $&'],
+  ['/src/state/adopt.ts', 'objects }: AdoptTools): Step {', '$& globalThis.crashPoint();'],
+  [
+    '/src/state/adopt.ts',
+    'function consume(step: Step, tools: AdoptTools): void {',
+    '$& globalThis.crashPoint();',
+  ],
   ['/src/state/ledger.ts', 'commit(): void {', '$& globalThis.crashPoint();'],
 ];
 

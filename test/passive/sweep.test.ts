@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import type { Event } from '../../src/core/event.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { sweep } from '../../src/passive/sweep.ts';
 
+const sha256 = (content: string): string => createHash('sha256').update(content).digest('hex');
 const of = (name: string): string => `.${name}.bmcs-0123456789ab~`;
 
 describe('what a crash left under a temporary name', () => {
@@ -19,6 +21,8 @@ describe('what a crash left under a temporary name', () => {
     mkdirSync(etc('.'));
     writeFileSync(etc('same'), 'same\n');
     writeFileSync(etc(of('same')), 'same\n');
+    writeFileSync(etc('missed'), 'missed\n');
+    writeFileSync(etc(of('missed')), 'missed\n');
     writeFileSync(etc('file'), 'new\n');
     writeFileSync(etc(of('file')), 'displaced\n');
     symlinkSync('same', etc('same-link'));
@@ -37,15 +41,17 @@ describe('what a crash left under a temporary name', () => {
         kept.set(path, entry.kind === 'symlink' ? `-> ${entry.target}` : entry.kind);
         unlinkSync(from);
       },
+      misses: (digest) => digest === sha256('missed\n'),
       log: (event) => void events.push(event),
     });
   });
   after(() => rmSync(root, { recursive: true, force: true }));
 
-  it('is kept as a version, a file as well as a link', () => {
+  it('is kept as a version, a file as well as a link, and one that a version waits for', () => {
     assert.deepEqual([...kept].sort(), [
       ['/etc/file', 'file'],
       ['/etc/link', '-> displaced'],
+      ['/etc/missed', 'file'],
     ]);
   });
 

@@ -8,6 +8,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -17,7 +18,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { FileEntry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
-import { type Retention, VersionStore } from '../../src/state/versions.ts';
+import type { Retention } from '../../src/state/retention.ts';
+import { VersionStore } from '../../src/state/versions.ts';
 import { another, exitOf, failure, file, opened, path, peer, temporaryFolder } from './fixture.ts';
 
 const about = { path: path('/etc/hosts'), epoch: 3, reason: 'overwritten', peer, now: 1000 } as const;
@@ -161,22 +163,61 @@ test('a version that cannot be recorded leaves the file where it was', (t) => {
   const database = opened(t, join(folder, 'state'));
   const store = new VersionStore(database);
   const from = join(folder, 'hosts');
-  writeFileSync(from, 'old\n');
+  writeFileSync(from, 'old\n', { mode: 0o640 });
   database
     .statement('CREATE TRIGGER no BEFORE INSERT ON version BEGIN SELECT raise(FAIL, "full"); END')
     .run();
   assert.throws(() => store.adopt({ ...about, from, entry: entryOf('old\n') }));
   assert.equal(readFileSync(from, 'utf8'), 'old\n');
+  assert.equal(statSync(from).mode & 0o777, 0o640);
   assert.throws(() => keep(store, about.path, 'other\n', 1));
   database.statement('DROP TRIGGER no').run();
   const id = store.adopt({ ...about, from, entry: entryOf('old\n') });
   assert.equal(contentOf(store, id), 'old\n');
 });
 
+test('several are taken over together, and one that cannot be stops none of the others', (t) => {
+  const { store, state, etc } = rig(t);
+  const adoptions = ['a', 'missing', 'b', 'c'].map((name) => {
+    if (name !== 'missing') writeFileSync(join(etc, name), `content ${name}`);
+    const entry = entryOf(`content ${name}`);
+    return { ...about, path: path(`/etc/${name}`), from: join(etc, name), entry };
+  });
+  // No file can replace a directory.
+  mkdirSync(objectOf(state, 'content c'), { recursive: true });
+  const outcomes = store.adoptAll(adoptions, { batch: true });
+  assert.deepEqual(
+    outcomes.map((outcome) =>
+      outcome instanceof Error && 'code' in outcome ? outcome.code : typeof outcome,
+    ),
+    ['string', 'ENOENT', 'string', 'EISDIR'],
+  );
+  assert.deepEqual(readdirSync(etc), ['c']);
+  const [a] = store.list(path('/etc/a'));
+  assert.equal(contentOf(store, a?.id ?? ''), 'content a');
+  for (const name of ['missing', 'c']) assert.deepEqual(store.list(path(`/etc/${name}`)), []);
+});
+
+test('a content that a version lacks is missed until it comes', (t) => {
+  const { store, state, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  writeFileSync(from, 'old\n');
+  const { digest } = entryOf('old\n');
+  assert.equal(store.misses(digest), false, 'no version refers to it');
+  store.adopt({ ...about, from, entry: entryOf('old\n') });
+  assert.equal(store.misses(digest), false, 'it is here');
+  // As if the process had ended between the row and the content.
+  renameSync(objectOf(state, 'old\n'), from);
+  assert.equal(store.misses(digest), true);
+});
+
 test('a symlink is a version without content', (t) => {
-  const { store, state } = rig(t);
+  const { store, state, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  symlinkSync('../x', from);
   const entry = { kind: 'symlink', target: '../x', owner: 'root', group: 'root' } as const;
-  const id = store.adoptEntry({ ...about, entry });
+  const id = store.adopt({ ...about, from, entry });
+  assert.deepEqual(readdirSync(etc), []);
   assert.deepEqual(store.read(id).entry, entry);
   assert.throws(() => store.read(id).openContent(), failure('version-damaged'));
   assert.deepEqual(objects(state), []);
@@ -206,7 +247,7 @@ test('the same refused content again renews its version instead of adding one', 
 test('what was kept in a batch is there at once and after settle', (t) => {
   const { store, state } = rig(t);
   const content = Buffer.from('batch');
-  const id = store.keep({ ...about, batch: true, content, entry: entryOf('batch') });
+  const id = store.keep({ ...about, content, entry: entryOf('batch') }, { batch: true });
   let synced = 0;
   const syncFileSystem = (): void => {
     synced += 1;
@@ -215,7 +256,8 @@ test('what was kept in a batch is there at once and after settle', (t) => {
   assert.equal(synced, 0, 'a single content is synced by itself');
   assert.equal(contentOf(new VersionStore(opened(t, state)), id), 'batch');
   for (let i = 0; i < 10; i += 1) {
-    store.keep({ ...about, batch: true, content: Buffer.from(`many ${i}`), entry: entryOf(`many ${i}`) });
+    const content = Buffer.from(`many ${i}`);
+    store.keep({ ...about, content, entry: entryOf(`many ${i}`) }, { batch: true });
   }
   store.settle(syncFileSystem);
   assert.equal(synced, 1, 'many are synced at once');
