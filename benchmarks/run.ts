@@ -20,7 +20,7 @@ import { type Survey, type SurveyResult, takeSurvey } from './survey.ts';
 const usage = `usage: npm run bench -- [ROW...] [--files N] [--peers P,P] [--repeat N] [--share N] [--quick] [--long] [--list]
 rows: ${[...rows, ...surveys].map(({ name }) => name).join(', ')}
 --files N   files in the tree, 5 KB each; default 5000; rows that speak of more have a multiple of it
---peers P,P only these, by their names; bars that name others are left out
+--peers P,P only these, by their names, no space after a comma between two; bars that name others are left out
 --repeat N  samples of each peer; default depends on the row
 --share N   percent of each row's samples, at least 2; default 100
 --quick     250 files, 2 samples
@@ -69,7 +69,7 @@ function parse(argv: string[]): Asked | undefined {
   if (!known || ![files, repeat ?? 1, share].every((value) => Number.isInteger(value) && value > 0))
     return undefined;
   const all = positionals.length === 0;
-  const wanted = values.peers?.split(',');
+  const wanted = values.peers?.split(/,(?! )/);
   return {
     list: values.list,
     rows: rows

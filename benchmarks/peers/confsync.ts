@@ -18,21 +18,26 @@ async function verifyWith(pair: Pair, flags: readonly string[]): Promise<boolean
   return inSync;
 }
 
-/** The daemons of both nodes. Disposing ends them. */
+/** The daemons of both nodes, after their first reconcile. Disposing ends them. */
 export type Both = AsyncDisposable & { readonly active: DaemonProcess; readonly passive: DaemonProcess };
 
 export async function runBoth(pair: Pair): Promise<Both> {
   const deadlines = { deadlineMs: 180_000 };
-  const passive = await pair.startDaemon('passive', deadlines);
-  const active = await pair.startDaemon('active', deadlines);
-  return {
-    active,
-    passive,
-    [Symbol.asyncDispose]: async () => {
-      await active.stop();
-      await passive.stop();
-    },
+  await using held = new AsyncDisposableStack();
+  const start = async (node: 'active' | 'passive'): Promise<DaemonProcess> => {
+    const daemon = await pair.startDaemon(node, deadlines);
+    held.defer(async () => {
+      await daemon.stop();
+    });
+    return daemon;
   };
+  const passive = await start('passive');
+  const active = await start('active');
+  // What changes before anything was agreed on waits for a person.
+  const { code, stderr } = await pair.bm('active', ['flush', '--timeout', '180s']);
+  if (code !== 0) throw new Error(`flush ended with ${code}: ${stderr}`);
+  const kept = held.move();
+  return { active, passive, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 async function follow(pair: Pair): Promise<Following> {
