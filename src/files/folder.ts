@@ -8,6 +8,9 @@ import { type Statx, stampOfState, stateLength } from './statx.ts';
 
 /** How many children are looked at in one go; a directory may hold very many. */
 const atOnce = 1000;
+/** How much of them is read in one go. To open one takes as long as to read so many bytes. */
+const readAtOnceBytes = 1024 * 1024;
+const openingBytes = 16 * 1024;
 /** Below it a search through the names is as quick as a table of them. */
 const fewNames = 32;
 
@@ -95,6 +98,15 @@ export class Folder {
     return self !== undefined && seen.isAs(self.state, 0) && this.#ownersAreCalledAlike();
   }
 
+  /**
+   * All names that the directory holds where it is as it was, by the newest look: whoever makes, removes or renames one moves
+   * the directory's ctime. Undefined where that is not known.
+   */
+  listingAsSeen(seen: Statx): readonly string[] | undefined {
+    const { walked } = this;
+    return walked?.self !== undefined && seen.isAs(walked.self.state, 0) ? walked.listing : undefined;
+  }
+
   /** Whether the directory, which the newest look was at, its listing and the limits are those of the walk that made it. */
   isListed(
     seen: Statx,
@@ -108,7 +120,9 @@ export class Folder {
     if (walked === undefined || walked.watchlists !== now.watchlists) return false;
     if (walked.largest > now.maxFileSizeBytes || walked.listing.length !== now.listing.length) return false;
     if (walked.self !== undefined && !seen.isAs(walked.self.state, 0)) return false;
-    return walked.listing.every((name, at) => name === now.listing[at]) && this.#ownersAreCalledAlike();
+    const isListedAlike =
+      walked.listing === now.listing || walked.listing.every((name, at) => name === now.listing[at]);
+    return isListedAlike && this.#ownersAreCalledAlike();
   }
 
   /**
@@ -117,14 +131,16 @@ export class Folder {
    */
   *looksUnchanged(fd: number, statx: Statx, read: boolean): Generator<undefined, boolean> {
     const { names } = this;
+    let untilTurn = read ? readAtOnceBytes : atOnce;
     for (let place = 0; place < names.length; place += 1) {
       if (!this.#isUnchanged(fd, place, statx)) return false;
-      if (!read) {
-        if (place % atOnce === atOnce - 1) yield undefined;
-        continue;
-      }
-      if (!holdsStill(fd, names[place] ?? '', this.#packed[place] ?? '', statx.size)) return false;
-      if (!this.#isUnchanged(fd, place, statx)) return false;
+      const { size } = statx;
+      // One look suffices, since what is read has to be what was remembered: whatever became of the file after that look,
+      // no other content passes.
+      if (read && !holdsStill(fd, names[place] ?? '', this.#packed[place] ?? '', size)) return false;
+      untilTurn -= read ? size + openingBytes : 1;
+      if (untilTurn > 0) continue;
+      untilTurn = read ? readAtOnceBytes : atOnce;
       yield undefined;
     }
     return true;

@@ -82,13 +82,15 @@ export class Walk {
     const { watchlists, cache, fresh, maxFileSizeBytes } = this.#options;
     const directory = this.#directories.open(path);
     if (!directory.ok) return void (yield { path, observation: notListed(directory) });
-    const listing = listed(directory, path);
-    if ('kind' in listing) return void (yield { path, observation: listing });
-
-    const settled =
-      this.#seen.look(directory.fd, '.') === 'directory' &&
-      this.#now() - this.#seen.changedAtMs >= recentlyMs;
     const known = cache?.folder(path);
+    // To list is a third of a walk. Who wants the disk read lists all the same.
+    const remembered =
+      known !== undefined && fresh !== true && this.#isSettled(directory)
+        ? known.listingAsSeen(this.#seen)
+        : undefined;
+    const listing = remembered ?? listed(directory, path);
+    if ('kind' in listing) return void (yield { path, observation: listing });
+    const settled = remembered !== undefined || this.#isSettled(directory);
     const walked: Walked = { path, directory, known, draft: undefined };
     const own = watchlists.includes(path) ? { path, observation } : undefined;
     const isKnown =
@@ -108,6 +110,12 @@ export class Walk {
     const folder = walked.draft?.folder(listing, watchlists);
     if (folder !== undefined && listing.length <= 4 * folder.size + mostPassedOver) cache?.keep(folder);
     this.#directories.release(path);
+  }
+
+  /** A look at the directory, and whether it has not changed lately. */
+  #isSettled({ fd }: OpenDirectory): boolean {
+    const seen = this.#seen;
+    return seen.look(fd, '.') === 'directory' && this.#now() - seen.changedAtMs >= recentlyMs;
   }
 
   #beginDraft(
