@@ -27,6 +27,8 @@ export type FolderParts = {
   readonly walked?: {
     /** For whom: others may leave out other names. */
     readonly watchlists: object;
+    /** Whether they include the directory itself. */
+    readonly included: boolean;
     /** All names, as the kernel listed them. */
     readonly listing: readonly string[];
     /** Names that have to be looked at each time: directories, and what cannot be remembered. In the order of their bytes. */
@@ -96,6 +98,12 @@ export class Folder {
   isSelf(seen: Statx): boolean {
     const self = this.walked?.self;
     return self !== undefined && seen.isAs(self.state, 0) && this.#ownersAreCalledAlike();
+  }
+
+  /** The directory itself, as it is where isSelf holds. Undefined where it cannot be remembered. */
+  get own(): FolderSelf | undefined {
+    const self = this.walked?.self;
+    return self === undefined ? undefined : new FolderSelf(this.path, self.packed, self.state);
   }
 
   /**
@@ -214,6 +222,23 @@ class FolderChild {
   }
 }
 
+/** A directory that is as it was, without its children. */
+class FolderSelf {
+  readonly path: ReplicaPath;
+  readonly packed: Packed;
+  readonly #state: Uint32Array;
+
+  constructor(path: ReplicaPath, packed: Packed, state: Uint32Array) {
+    this.path = path;
+    this.packed = packed;
+    this.#state = state;
+  }
+
+  get observation(): Observation {
+    return knownEntry(this.packed, stampOfState(this.#state, 0));
+  }
+}
+
 /** What was remembered, as if it had been seen now. */
 export function knownEntry(packed: Packed, stamp: string): Observation {
   const entry = unpackEntry(packed);
@@ -257,7 +282,10 @@ export class FolderDraft {
   }
 
   /** `listing`: all names as the kernel listed them. */
-  folder(listing: readonly string[], watchlists: object): Folder {
+  folder(
+    listing: readonly string[],
+    { watchlists, included }: { readonly watchlists: object; readonly included: boolean },
+  ): Folder {
     return new Folder({
       path: this.#path,
       names: this.#names,
@@ -265,6 +293,7 @@ export class FolderDraft {
       states: Uint32Array.from(this.#states),
       walked: {
         watchlists,
+        included,
         listing,
         others: this.#others,
         owners: [...this.#owners.values()],
