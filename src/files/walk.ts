@@ -194,10 +194,10 @@ export class Walk {
     return false;
   }
 
-  /** A directory that was walked for the same watchlists and is as it was then, as far as its own state tells. */
+  /** A directory that was walked for the same watchlists and is as it was then, by its own state: there is nothing else to read. */
   #asItWas({ fd }: OpenDirectory, { name, path }: { name: string; path: ReplicaPath }): Folder | undefined {
-    const { watchlists, cache, fresh } = this.#options;
-    const folder = fresh === true ? undefined : cache?.folder(path);
+    const { watchlists, cache } = this.#options;
+    const folder = cache?.folder(path);
     if (folder?.walked?.self === undefined || folder.walked.watchlists !== watchlists) return undefined;
     return this.#seen.look(fd, name) === 'directory' && folder.isSelf(this.#seen) ? folder : undefined;
   }

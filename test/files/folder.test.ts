@@ -143,8 +143,10 @@ for (const [what, change] of changes) {
     const cache = await warm(folder.path);
     const unchanged = await manifest({ root: folder.path });
     change(folder.path);
+    const fresh = await manifest({ root: folder.path, cache, fresh: true });
+    assert.deepEqual(fresh.told, (await manifest({ root: folder.path })).told);
     const { told } = await manifest({ root: folder.path, cache });
-    assert.deepEqual(told, (await manifest({ root: folder.path })).told);
+    assert.deepEqual(told, fresh.told);
     assert.notDeepEqual(told, unchanged.told);
     const again = await manifest({ root: folder.path, cache });
     assert.deepEqual(again.told, told);
