@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { absent, type Entry, identicalEntry, sameEntry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
@@ -34,16 +35,15 @@ export type CompareOptions = {
 /**
  * Compares this node's manifest with the peer's tree: one digest over all first; where it differs, a
  * digest a directory; then the entries of the directories that differ. The cost follows what differs.
- * Undefined when the link ended.
+ * `own`: or what has it made, at the same time as the peer makes its own. Undefined when the link ended.
  */
 export async function compare(
   session: Session,
-  own: Manifest | Promise<Manifest>,
+  own: Manifest | (() => Promise<Manifest>),
   options: CompareOptions,
 ): Promise<Comparison | undefined> {
   let theirs = { id: 0, digest: '', paths: 0 };
-  const [manifest, answered] = await Promise.all([
-    own,
+  const [answered, manifest] = await Promise.all([
     session.ask(
       (id) => [{ t: 'manifest', id, fresh: options.fresh, mtime: options.mtime }],
       (answer) => {
@@ -51,6 +51,7 @@ export async function compare(
         return 'last';
       },
     ),
+    typeof own === 'function' ? afterQuestion(own) : own,
   ]);
   if (!answered) return undefined;
   const problems = ownProblems(manifest);
@@ -60,6 +61,12 @@ export async function compare(
   const differing = await differingDirectories(session, theirs.id, manifest);
   if (differing === undefined) return undefined;
   return { id: theirs.id, ...collect(manifest, differing, problems, options) };
+}
+
+/** What was asked leaves in this turn: a walk that began at once would keep it here for as long as one of its slices. */
+async function afterQuestion(make: () => Promise<Manifest>): Promise<Manifest> {
+  await nextTurn();
+  return make();
 }
 
 function ownProblems(manifest: Manifest): Comparison['problems'] {

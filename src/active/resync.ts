@@ -39,7 +39,7 @@ export async function planResync(
   const includes = (path: ReplicaPath): boolean =>
     tree.watchlists.includes(path) &&
     (paths.length === 0 || paths.some((wanted) => path === wanted || isBelow(path, wanted)));
-  const comparison = await compare(session, tree.manifest({ mtime: true, fresh: false }), {
+  const comparison = await compare(session, () => tree.manifest({ mtime: true, fresh: false }), {
     fresh: false,
     mtime: true,
     includes,

@@ -33,7 +33,7 @@ export type VerifyOptions = {
 export async function verifyPeer(options: VerifyOptions): Promise<PeerDrift | undefined> {
   const { session, tree, full } = options;
   const includes = (path: ReplicaPath): boolean => tree.watchlists.includes(path);
-  const manifest = tree.manifest({ mtime: full, fresh: full });
+  const manifest = () => tree.manifest({ mtime: full, fresh: full });
   const comparison = await compare(session, manifest, { fresh: full, mtime: full, includes });
   if (comparison === undefined) return undefined;
   const { checked, problems } = comparison;

@@ -8,6 +8,9 @@ import { type Statx, stampOfState, stateLength } from './statx.ts';
 
 /** How many children are looked at in one go; a directory may hold very many. */
 const atOnce = 1000;
+/** How much of them is read in one go. To open one takes as long as to read so many bytes. */
+const readAtOnceBytes = 1024 * 1024;
+const openingBytes = 16 * 1024;
 /** Below it a search through the names is as quick as a table of them. */
 const fewNames = 32;
 
@@ -24,6 +27,8 @@ export type FolderParts = {
   readonly walked?: {
     /** For whom: others may leave out other names. */
     readonly watchlists: object;
+    /** Whether they include the directory itself. */
+    readonly included: boolean;
     /** All names, as the kernel listed them. */
     readonly listing: readonly string[];
     /** Names that have to be looked at each time: directories, and what cannot be remembered. In the order of their bytes. */
@@ -95,6 +100,21 @@ export class Folder {
     return self !== undefined && seen.isAs(self.state, 0) && this.#ownersAreCalledAlike();
   }
 
+  /** The directory itself, as it is where isSelf holds. Undefined where it cannot be remembered. */
+  get own(): FolderSelf | undefined {
+    const self = this.walked?.self;
+    return self === undefined ? undefined : new FolderSelf(this.path, self.packed, self.state);
+  }
+
+  /**
+   * All names that the directory holds where it is as it was, by the newest look: whoever makes, removes or renames one moves
+   * the directory's ctime. Undefined where that is not known.
+   */
+  listingAsSeen(seen: Statx): readonly string[] | undefined {
+    const { walked } = this;
+    return walked?.self !== undefined && seen.isAs(walked.self.state, 0) ? walked.listing : undefined;
+  }
+
   /** Whether the directory, which the newest look was at, its listing and the limits are those of the walk that made it. */
   isListed(
     seen: Statx,
@@ -108,7 +128,9 @@ export class Folder {
     if (walked === undefined || walked.watchlists !== now.watchlists) return false;
     if (walked.largest > now.maxFileSizeBytes || walked.listing.length !== now.listing.length) return false;
     if (walked.self !== undefined && !seen.isAs(walked.self.state, 0)) return false;
-    return walked.listing.every((name, at) => name === now.listing[at]) && this.#ownersAreCalledAlike();
+    const isListedAlike =
+      walked.listing === now.listing || walked.listing.every((name, at) => name === now.listing[at]);
+    return isListedAlike && this.#ownersAreCalledAlike();
   }
 
   /**
@@ -117,14 +139,16 @@ export class Folder {
    */
   *looksUnchanged(fd: number, statx: Statx, read: boolean): Generator<undefined, boolean> {
     const { names } = this;
+    let untilTurn = read ? readAtOnceBytes : atOnce;
     for (let place = 0; place < names.length; place += 1) {
       if (!this.#isUnchanged(fd, place, statx)) return false;
-      if (!read) {
-        if (place % atOnce === atOnce - 1) yield undefined;
-        continue;
-      }
-      if (!holdsStill(fd, names[place] ?? '', this.#packed[place] ?? '', statx.size)) return false;
-      if (!this.#isUnchanged(fd, place, statx)) return false;
+      const { size } = statx;
+      // One look suffices, since what is read has to be what was remembered: whatever became of the file after that look,
+      // no other content passes.
+      if (read && !holdsStill(fd, names[place] ?? '', this.#packed[place] ?? '', size)) return false;
+      untilTurn -= read ? size + openingBytes : 1;
+      if (untilTurn > 0) continue;
+      untilTurn = read ? readAtOnceBytes : atOnce;
       yield undefined;
     }
     return true;
@@ -198,6 +222,23 @@ class FolderChild {
   }
 }
 
+/** A directory that is as it was, without its children. */
+class FolderSelf {
+  readonly path: ReplicaPath;
+  readonly packed: Packed;
+  readonly #state: Uint32Array;
+
+  constructor(path: ReplicaPath, packed: Packed, state: Uint32Array) {
+    this.path = path;
+    this.packed = packed;
+    this.#state = state;
+  }
+
+  get observation(): Observation {
+    return knownEntry(this.packed, stampOfState(this.#state, 0));
+  }
+}
+
 /** What was remembered, as if it had been seen now. */
 export function knownEntry(packed: Packed, stamp: string): Observation {
   const entry = unpackEntry(packed);
@@ -241,7 +282,10 @@ export class FolderDraft {
   }
 
   /** `listing`: all names as the kernel listed them. */
-  folder(listing: readonly string[], watchlists: object): Folder {
+  folder(
+    listing: readonly string[],
+    { watchlists, included }: { readonly watchlists: object; readonly included: boolean },
+  ): Folder {
     return new Folder({
       path: this.#path,
       names: this.#names,
@@ -249,6 +293,7 @@ export class FolderDraft {
       states: Uint32Array.from(this.#states),
       walked: {
         watchlists,
+        included,
         listing,
         others: this.#others,
         owners: [...this.#owners.values()],

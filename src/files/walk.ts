@@ -1,11 +1,11 @@
 import { type Packed, packEntry } from '../core/packed.ts';
 import { childOf, isTemporaryName, parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 import type { Directories, OpenDirectory } from './confined.ts';
-import { type Folder, FolderDraft, knownEntry } from './folder.ts';
+import { type Folder, FolderDraft } from './folder.ts';
 import { byBytes, escaped, inOrder, listed } from './listing.ts';
 import type { Observation } from './observation.ts';
 import { type LookOptions, observe, observeAt, racyMs } from './observe.ts';
-import { type InodeType, Statx } from './statx.ts';
+import { Statx } from './statx.ts';
 import { isPlain, Unchanged, unchanged } from './unchanged.ts';
 
 export type Watched = {
@@ -71,26 +71,29 @@ export class Walk {
     const { watchlists } = this.#options;
     const descends = watchlists.mayContain(path);
     if (observation.kind === 'entry' && observation.entry.kind === 'directory' && descends) {
-      yield* this.#directory(path, observation);
+      yield* this.#directory({ path, observation }, watchlists.includes(path));
     } else if (watchlists.includes(path) || (descends && hidesWhatIsBelow(observation))) {
       yield { path, observation };
     }
   }
 
   /** A directory is listed before it is yielded, so that it is either seen or failed, and never both. */
-  *#directory(path: ReplicaPath, observation: Observation & { kind: 'entry' }): Generator<Step> {
+  *#directory(self: Scanned, included: boolean): Generator<Step> {
+    const { path } = self;
     const { watchlists, cache, fresh, maxFileSizeBytes } = this.#options;
     const directory = this.#directories.open(path);
     if (!directory.ok) return void (yield { path, observation: notListed(directory) });
-    const listing = listed(directory, path);
-    if ('kind' in listing) return void (yield { path, observation: listing });
-
-    const settled =
-      this.#seen.look(directory.fd, '.') === 'directory' &&
-      this.#now() - this.#seen.changedAtMs >= recentlyMs;
     const known = cache?.folder(path);
+    // To list is a third of a walk. Who wants the disk read lists all the same.
+    const remembered =
+      known !== undefined && fresh !== true && this.#isSettled(directory)
+        ? known.listingAsSeen(this.#seen)
+        : undefined;
+    const listing = remembered ?? listed(directory, path);
+    if ('kind' in listing) return void (yield { path, observation: listing });
+    const settled = remembered !== undefined || this.#isSettled(directory);
     const walked: Walked = { path, directory, known, draft: undefined };
-    const own = watchlists.includes(path) ? { path, observation } : undefined;
+    const own = included ? self : undefined;
     const isKnown =
       settled && known?.isListed(this.#seen, { watchlists, listing, maxFileSizeBytes }) === true;
     if (isKnown && (yield* known.looksUnchanged(directory.fd, this.#seen, fresh === true))) {
@@ -102,25 +105,27 @@ export class Walk {
     if ('kind' in names) return void (yield { path, observation: names });
     yield own;
     if (settled && cache !== undefined && fresh !== true && names.undecodable.length === 0)
-      walked.draft = this.#beginDraft(path, directory, observation);
+      walked.draft = this.#beginDraft(directory, self);
     for (const name of names.names) yield* this.#child(walked, name);
     for (const bytes of names.undecodable) yield this.#undecodable(path, bytes);
-    const folder = walked.draft?.folder(listing, watchlists);
+    const folder = walked.draft?.folder(listing, { watchlists, included });
     if (folder !== undefined && listing.length <= 4 * folder.size + mostPassedOver) cache?.keep(folder);
     this.#directories.release(path);
   }
 
-  #beginDraft(
-    path: ReplicaPath,
-    directory: OpenDirectory,
-    observation: Observation & { kind: 'entry' },
-  ): FolderDraft {
-    const draft = new FolderDraft(path);
-    const packed = packEntry(observation.entry);
+  /** A look at the directory, and whether it has not changed lately. */
+  #isSettled({ fd }: OpenDirectory): boolean {
     const seen = this.#seen;
-    if (seen.look(directory.fd, '.') !== 'directory' || seen.stamp !== observation.stamp) return draft;
-    if (this.#now() - seen.changedAtMs >= recentlyMs && isPlain(packed, 'directory', seen))
-      draft.rememberSelf(packed, seen);
+    return seen.look(fd, '.') === 'directory' && this.#now() - seen.changedAtMs >= recentlyMs;
+  }
+
+  #beginDraft({ fd }: OpenDirectory, { path, packed, observation }: Scanned): FolderDraft {
+    const draft = new FolderDraft(path);
+    const seen = this.#seen;
+    if (observation.kind !== 'entry' || seen.look(fd, '.') !== 'directory') return draft;
+    if (seen.stamp !== observation.stamp || this.#now() - seen.changedAtMs < recentlyMs) return draft;
+    const own = packed ?? packEntry(observation.entry);
+    if (isPlain(own, 'directory', seen)) draft.rememberSelf(own, seen);
     return draft;
   }
 
@@ -148,6 +153,13 @@ export class Walk {
     if (isTemporaryName(name)) {
       walked.draft?.lookAgain(name);
       onLeftover?.(path);
+      return false;
+    }
+    const folder = this.#asItWas(walked.directory, { name, path });
+    const own = folder?.own;
+    if (own !== undefined) {
+      walked.draft?.lookAgain(name);
+      yield* this.#directory(own, folder?.walked?.included === true);
       return false;
     }
     const included = watchlists.includes(path);
@@ -178,25 +190,23 @@ export class Walk {
         return true;
       }
     }
-    yield* this.#lookedAt(walked, { name, path, type, included });
+    yield* this.#lookedAt(walked, { name, path, included });
     return false;
+  }
+
+  /** A directory that was walked for the same watchlists and is as it was then, by its own state: there is nothing else to read. */
+  #asItWas({ fd }: OpenDirectory, { name, path }: { name: string; path: ReplicaPath }): Folder | undefined {
+    const { watchlists, cache } = this.#options;
+    const folder = cache?.folder(path);
+    if (folder?.walked?.self === undefined || folder.walked.watchlists !== watchlists) return undefined;
+    return this.#seen.look(fd, name) === 'directory' && folder.isSelf(this.#seen) ? folder : undefined;
   }
 
   *#lookedAt(
     walked: Walked,
-    {
-      name,
-      path,
-      type,
-      included,
-    }: { name: string; path: ReplicaPath; type: InodeType | undefined; included: boolean },
+    { name, path, included }: { name: string; path: ReplicaPath; included: boolean },
   ): Generator<Step> {
-    const self = type === 'directory' ? this.#options.cache?.folder(path) : undefined;
-    const packed = self?.isSelf(this.#seen) === true ? self.walked?.self?.packed : undefined;
-    const observation =
-      packed === undefined
-        ? observeAt(walked.directory.child(name), path, this.#options)
-        : knownEntry(packed, this.#seen.stamp);
+    const observation = observeAt(walked.directory.child(name), path, this.#options);
     const noted =
       walked.draft === undefined
         ? undefined

@@ -69,7 +69,15 @@ function walked(path: string, names: readonly string[], others: readonly string[
     names,
     packed: names.map((name) => packEntry(file(name))),
     states: Uint32Array.from(names.flatMap((_, inode) => stateOfStamp(stamp(inode)) ?? [])),
-    walked: { watchlists: {}, listing: names, others, owners: [], largest: 5, self: undefined },
+    walked: {
+      watchlists: {},
+      included: true,
+      listing: names,
+      others,
+      owners: [],
+      largest: 5,
+      self: undefined,
+    },
   });
 }
 
