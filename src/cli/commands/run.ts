@@ -48,8 +48,7 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
     }),
     onFailed: (where, detail) => tap.log({ kind: 'metrics-failed', where, detail }),
   });
-  await daemon.start();
-  notifySystemd('READY=1');
+  await daemon.start(() => notifySystemd('READY=1'));
   const watchdogMs = watchdogIntervalMs();
   const watchdog =
     watchdogMs === undefined ? undefined : setInterval(() => notifySystemd('WATCHDOG=1'), watchdogMs);

@@ -33,6 +33,8 @@ const dayMs = 86_400_000;
  */
 export class Daemon {
   readonly #node: Node;
+  /** What the seat asked for at the start; undefined before the watches are set. */
+  begun: Promise<void> | undefined;
   /** Undefined where the configuration wants none. */
   readonly canary: Canary | undefined;
   #active: ActiveSide | undefined;
@@ -77,8 +79,8 @@ export class Daemon {
     return this.#watcher;
   }
 
-  /** Starts what the seat asks for. Resolves when the watches are set. */
-  async start(): Promise<void> {
+  /** Starts what the seat asks for, when the watches are set: `onWatching` hears of that. */
+  async start(onWatching: () => void = () => undefined): Promise<void> {
     const { config, log, watchlists } = this.#node;
     const seat = this.#node.seat();
     log({ kind: 'started', node: config.node, role: seat.role, epoch: seat.epoch });
@@ -92,8 +94,10 @@ export class Daemon {
       onProblem: (problem) => this.#problem(problem),
     });
     await this.#watcher.ready;
-    await this.follow();
     log({ kind: 'watching', directories: this.#watcher.directories(), paths: this.#node.cache.size });
+    onWatching();
+    this.begun = this.follow();
+    await this.begun;
     this.#prune();
     this.#followAddress();
     this.canary?.start();
