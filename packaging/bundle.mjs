@@ -30,11 +30,26 @@ const partsOfNode = {
   },
 };
 
-/** The start loads the program as it is written beside it. */
+/** The start loads the program, or the daemon's, as it is written beside it. */
 const programApart = {
   name: 'program apart',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\/program\.ts$/ }, () => ({ path: './program.mjs', external: true }));
+    onResolve({ filter: /^\.\/(program|service)\.ts$/ }, ({ path }) => {
+      return { path: path.replace(/\.ts$/, '.mjs'), external: true };
+    });
+  },
+};
+
+/** koffi is loaded when something of it is asked for: its native part takes 9 ms, and most commands call nothing of libc. */
+const koffiLate = {
+  name: 'koffi late',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^koffi$/ }, () => ({ path: 'koffi', namespace: 'late' }));
+    onLoad({ filter: /.*/, namespace: 'late' }, () => ({
+      contents: `let koffi;
+const load = process.getBuiltinModule('node:module').createRequire(import.meta.url);
+export default new Proxy({}, { get: (_, name) => (koffi ??= load('koffi'))[name] });`,
+    }));
   },
 };
 
@@ -56,6 +71,14 @@ const common = {
   logLevel: 'warning',
 };
 
+const inChunks = {
+  chunkNames: 'part-[hash]',
+  splitting: true,
+  // Packages with native parts stay as they are: koffi's are needed, ssh2 does without its own.
+  external: ['cpu-features', '*.node'],
+  plugins: [partsOfNode, koffiLate],
+};
+
 // The start is one file, since each further one that is loaded costs 0.5 ms.
 const start = await build({
   ...common,
@@ -65,11 +88,13 @@ const start = await build({
 const program = await build({
   ...common,
   entryPoints: { program: 'src/cli/program.ts' },
-  chunkNames: 'part-[hash]',
-  splitting: true,
-  // Packages with native parts stay as they are: koffi's are needed, ssh2 does without its own.
-  external: ['koffi', 'cpu-features', '*.node'],
-  plugins: [partsOfNode],
+  ...inChunks,
+});
+// The daemon's program has its own chunks: with those of all commands it would be in a dozen files before it watches.
+const service = await build({
+  ...common,
+  entryPoints: { service: 'src/cli/service.ts' },
+  ...inChunks,
 });
 
 const { name, version, license } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
@@ -77,7 +102,7 @@ writeFileSync(
   join(outdir, 'package.json'),
   `${JSON.stringify({ name, version, license, type: 'module' })}\n`,
 );
-writeFileSync(join(outdir, 'LICENSES'), licences([start, program]));
+writeFileSync(join(outdir, 'LICENSES'), licences([start, program, service]));
 cpSync(join(checkout, 'watchlists'), join(outdir, 'watchlists'), { recursive: true });
 copyKoffi(join(outdir, 'node_modules'));
 

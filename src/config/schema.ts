@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import { posix } from 'node:path';
 import * as z from 'zod';
 import { durationForm, parseDuration } from './duration.ts';
-import { defaultRuntime } from './runtime.ts';
+import { defaultRuntime, defaultState } from './runtime.ts';
 import { parseSize, sizeForm } from './size.ts';
 
 /**
@@ -130,7 +130,7 @@ const canary = mapping({
 export const configSchema = mapping({
   node: name,
   root: absolutePath.default('/'),
-  state: absolutePath.default('/var/lib/bm-confsync'),
+  state: absolutePath.default(defaultState),
   runtime: absolutePath.default(defaultRuntime),
   peers: list('peers', peer).default([]),
   watchlists: list('watchlists', watchlistName)

@@ -6,7 +6,7 @@ import { Folder } from '../files/folder.ts';
 import type { EntryCache } from '../files/observation.ts';
 import { stateOfStamp } from '../files/statx.ts';
 import type { Database } from './database.ts';
-import { entryColumn, packedColumn, pathColumn } from './rows.ts';
+import { countColumn, entryColumn, packedColumn, pathColumn } from './rows.ts';
 
 /** So many paths that do not exist any more may stay remembered, beside those of a tree like the one that is there. */
 const fewForgotten = 1000;
@@ -32,6 +32,8 @@ export class EntryCacheStore implements EntryCache {
 
   /** How many are remembered. Throws the Failures of Database.read, as whatever asks first. */
   get size(): number {
+    // Only to be told of, it need not be loaded.
+    if (this.#folders === undefined) return this.#rows();
     let size = 0;
     for (const folder of this.#loaded.values()) size += folder.size;
     for (const path of this.#single.keys()) if (this.#inFolder(path) === undefined) size += 1;
@@ -113,6 +115,11 @@ export class EntryCacheStore implements EntryCache {
       }
     });
     this.#pending.clear();
+  }
+
+  #rows(): number {
+    const statement = this.#database.statement('SELECT count(*) AS n FROM seen');
+    return this.#database.read(() => countColumn(statement.get()?.['n']) ?? 0);
   }
 
   #known(path: string): Known | undefined {

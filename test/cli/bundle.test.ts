@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -209,6 +218,65 @@ describe('the bundle', () => {
       await ended;
       rmSync(join(folder, 'run/control.sock'), { force: true });
     }
+  });
+
+  /** Starts the daemon, waits until it watches and everything is loaded, ends it; what it loaded before it watched and after. */
+  async function startOnce(configFile: string): Promise<{ before: string; after: string }> {
+    const file = join(folder, 'loaded');
+    writeFileSync(file, '');
+    const hooks = `data:text/javascript,${encodeURIComponent(recorder)}`;
+    const daemon = spawn(process.execPath, ['--import', hooks, bundle, 'run', '--config', configFile], {
+      env: { PATH: process.env['PATH'], LOADED: file },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let [log, before] = ['', ''];
+    daemon.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      log += chunk;
+      if (before === '' && log.includes(' watching: ')) before = readFileSync(file, 'utf8');
+    });
+    const exit = once(daemon, 'exit');
+    try {
+      await eventually('it watches', () => before !== '', { detail: () => log });
+      await eventually('it answers', () => run(bundle, ['status', '--config', configFile]).status === 0);
+    } finally {
+      daemon.kill();
+      await exit;
+    }
+    const text = (urls: string): string => {
+      const own = urls.split('\n').filter((url) => url.includes('/somewhere/') && url.endsWith('.mjs'));
+      return own.map((url) => readFileSync(fileURLToPath(url), 'utf8')).join('');
+    };
+    return { before: text(before), after: text(readFileSync(file, 'utf8')) };
+  }
+
+  it('watches before it loads what sends and receives, and the parser of command lines never', async () => {
+    const marks = { commander: 'CommanderError', ssh2: 'ssh-userauth', 'fast-glob': 'baseNameMatch' };
+    const found = (text: string): string[] =>
+      Object.entries(marks).flatMap(([name, mark]) => (text.includes(mark) ? [name] : []));
+    const { before, after } = await startOnce(config);
+    assert.ok(before.includes('addDir'), 'chokidar');
+    assert.deepEqual(found(before), []);
+    assert.deepEqual(found(after), ['ssh2', 'fast-glob']);
+  });
+
+  it('is kept compiled in the state folder, where nobody else can enter it', async () => {
+    const compiled = join(folder, 'state/compiled');
+    const files = (): string[] =>
+      readdirSync(compiled, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+        entry.isFile() ? [join(entry.parentPath, entry.name)] : [],
+      );
+    rmSync(compiled, { recursive: true, force: true });
+    await startOnce(config);
+    const kept = files();
+    assert.ok(kept.length >= 2, 'the service and what it loads later');
+    const times = kept.map((file) => statSync(file).mtimeMs);
+    await startOnce(config);
+    assert.deepEqual(files(), kept);
+    assert.deepEqual(
+      kept.map((file) => statSync(file).mtimeMs),
+      times,
+      'taken as it is',
+    );
   });
 
   it('loads what reads the state for status only when no daemon answers', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
-import { defaultRuntime, quickRuntime } from '../../src/config/runtime.ts';
+import { defaultRuntime, defaultState, quickRuntime, quickState } from '../../src/config/runtime.ts';
 
 describe('the quick reading of runtime', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bm-confsync-runtime-'));
@@ -37,6 +37,13 @@ describe('the quick reading of runtime', () => {
       writeFileSync(file, text, { mode: 0o600 });
       assert.equal(quickRuntime(file), expected);
       if (expected !== undefined) assert.equal(loadConfig(file).runtime, expected);
+    });
+    const ofState = expected === defaultRuntime ? defaultState : expected;
+    it(`the same of state: ${what}`, () => {
+      const file = join(folder, 'config.yml');
+      writeFileSync(file, text.replaceAll('runtime', 'state'), { mode: 0o600 });
+      assert.equal(quickState(file), ofState);
+      if (ofState !== undefined) assert.equal(loadConfig(file).state, ofState);
     });
   }
 

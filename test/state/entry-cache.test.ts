@@ -88,9 +88,10 @@ test('what is loaded stands in folders, and what came since counts before it', (
   for (const [inode, name] of ['a', 'b', 'c'].entries()) before.set(`/etc/${name}`, stamp(inode), file(name));
   before.commit();
   const cache = new EntryCacheStore(database);
-  assert.equal(cache.size, 3);
+  assert.equal(cache.size, 3, 'before it is loaded');
   const known = cache.folder('/etc' as ReplicaPath);
   assert.deepEqual(known?.names, ['a', 'b', 'c']);
+  assert.equal(cache.size, 3, 'and afterwards');
   assert.equal(known.stampAt(1), stamp(1));
   assert.deepEqual(cache.get('/etc/b'), { stamp: stamp(1), entry: file('b') });
   assert.equal(cache.packed('/etc/b', stamp(2)), undefined);

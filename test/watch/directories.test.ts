@@ -63,6 +63,40 @@ test('a tree made at once is asked for, also what another process makes while it
   assert.equal(rig.watcher.directories(), 2 + 8 * 3);
 });
 
+test('what is made, moved and removed while the tree is taken in at the start is watched as it is in the end', async (t) => {
+  const root = temporaryRoot(t);
+  for (let i = 0; i < 400; i += 1) mkdirSync(join(root, `etc/old${i % 20}/d${i}/deep`), { recursive: true });
+  const script = [
+    'for i in $(seq 0 19); do mkdir -p old$i/new/a/b; mv old$i/d$((i+20)) old$i/moved; rm -r old$i/d$((i+40)); mkdir -p n$i/a/b; done',
+    'echo',
+  ].join('; ');
+  const child = spawn('sh', ['-c', script], { cwd: join(root, 'etc'), stdio: 'ignore' });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const rig = await watch(t, root, etc);
+  await ended;
+  const below = readdirSync(join(root, 'etc'), { recursive: true, withFileTypes: true });
+  const directories = 2 + below.filter((entry) => entry.isDirectory()).length;
+  assert.equal(directories, 2 + 20 + 400 * 2 - 20 * 2 + 20 * 6);
+  await rig.until('every directory is watched', () => inotifyWatches() === directories);
+  await rig.until('and counted', () => rig.watcher.directories() === directories);
+  await untilWatched(rig, '/etc/old3/new/a/b/file');
+  await untilWatched(rig, '/etc/old3/moved/deep/file');
+});
+
+test('a directory of the start that is replaced, or gone and back, is followed', async (t) => {
+  const root = temporaryRoot(t);
+  for (const name of ['a', 'b', 'c']) mkdirSync(join(root, `etc/${name}/sub/deep`), { recursive: true });
+  const rig = await watch(t, root, etc);
+  renameSync(rig.at('/etc/a'), rig.at('/etc/b/sub/a'));
+  mkdirSync(rig.at('/etc/a/sub'), { recursive: true });
+  rmSync(rig.at('/etc/c'), { recursive: true });
+  await rig.until('the watches follow', () => inotifyWatches() === 10);
+  mkdirSync(rig.at('/etc/c/sub/deep'), { recursive: true });
+  for (const path of ['/etc/a/sub/f', '/etc/b/sub/a/sub/deep/f', '/etc/b/sub/deep/f', '/etc/c/sub/deep/f'])
+    await untilWatched(rig, path);
+  await rig.until('one watch each', () => inotifyWatches() === 13 && rig.watcher.directories() === 13);
+});
+
 test('a new directory is asked for at once, when its watch is armed, and again later', async (t) => {
   const root = temporaryRoot(t);
   mkdirSync(join(root, 'etc'));

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { serveMetrics } from '../../control/metrics.ts';
 import { notifySystemd, watchdogIntervalMs } from '../../control/notify.ts';
 import { serveControl } from '../../control/server.ts';
@@ -5,7 +6,6 @@ import { Tally } from '../../control/tally.ts';
 import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
 import { Daemon } from '../daemon/daemon.ts';
-import { serveRequest } from '../daemon/requests.ts';
 import { statusOf } from '../daemon/status.ts';
 import { Tap } from '../daemon/tap.ts';
 import { keepHeapSmall } from '../memory.ts';
@@ -18,9 +18,13 @@ export type RunOptions = {
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
 };
 
+/** What answers the command line: loaded once the daemon watches, before a package manager may replace the program. */
+function requests(): Promise<typeof import('../daemon/requests.ts')> {
+  return import('../daemon/requests.ts');
+}
+
 /** Runs until SIGTERM or SIGINT. */
 export async function runDaemon(options: RunOptions): Promise<Exit> {
-  keepHeapSmall();
   const startedAt = Date.now();
   const tally = new Tally(openLog({ format: options.logFormat, level: options.logLevel }));
   const tap = new Tap(tally.log);
@@ -33,7 +37,8 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
   // The socket comes first: it is what keeps a second daemon out.
   const control = await serveControl({
     runtime: node.config.runtime,
-    handle: (request, reply, signal) => serveRequest({ node, daemon, tap }, request, reply, signal),
+    handle: async (request, reply, signal) =>
+      (await requests()).serveRequest({ node, daemon, tap }, request, reply, signal),
     onBug: (error) =>
       process.stderr.write(
         `bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
@@ -48,8 +53,19 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
     }),
     onFailed: (where, detail) => tap.log({ kind: 'metrics-failed', where, detail }),
   });
-  await daemon.start();
-  notifySystemd('READY=1');
+  try {
+    await daemon.start(() => notifySystemd('READY=1'));
+  } catch (error) {
+    // Nothing may keep the process, so that whoever started it hears of what is wrong.
+    await metrics[Symbol.asyncDispose]();
+    await control[Symbol.asyncDispose]();
+    await daemon.watcher?.close();
+    throw error;
+  }
+  await requests();
+  // Before the flags of V8 change, by which it knows what it compiled.
+  flushCompileCache();
+  keepHeapSmall();
   const watchdogMs = watchdogIntervalMs();
   const watchdog =
     watchdogMs === undefined ? undefined : setInterval(() => notifySystemd('WATCHDOG=1'), watchdogMs);

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { FileEntry } from '../../core/entry.ts';
 import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
@@ -6,16 +5,14 @@ import type { Seat } from '../../core/seat.ts';
 import { followAddress } from '../../ha/follow-address.ts';
 import { passed } from '../../log/trace.ts';
 import type { NodeListener } from '../../passive/node.ts';
-import { placingRight } from '../../passive/placing.ts';
 import type { Hint } from '../../watch/hint.ts';
 import { openWatcher, type Watcher, type WatchProblem } from '../../watch/watcher.ts';
-import { openTree } from '../compose-active.ts';
-import { recoverGroups, sweepLeftovers } from '../compose-passive.ts';
 import type { Node } from '../node.ts';
-import { giveUpSeat, promoteNode } from '../promotion.ts';
-import { ActiveSide } from './active-side.ts';
+import type { ActiveSide } from './active-side.ts';
 import { Canary } from './canary.ts';
-import { PassiveSide } from './passive-side.ts';
+import type { PassiveSide } from './passive-side.ts';
+
+type Sides = typeof import('./sides.ts');
 
 /** Between two attempts to follow the floating address when a promotion was refused, milliseconds. */
 const followAgainMs = 5000;
@@ -33,6 +30,8 @@ const dayMs = 86_400_000;
  */
 export class Daemon {
   readonly #node: Node;
+  /** What the seat asked for at the start; undefined before the watches are set. */
+  begun: Promise<void> | undefined;
   /** Undefined where the configuration wants none. */
   readonly canary: Canary | undefined;
   #active: ActiveSide | undefined;
@@ -77,12 +76,11 @@ export class Daemon {
     return this.#watcher;
   }
 
-  /** Starts what the seat asks for. Resolves when the watches are set. */
-  async start(): Promise<void> {
+  /** Starts what the seat asks for, when the watches are set: `onWatching` hears of that. */
+  async start(onWatching: () => void = () => undefined): Promise<void> {
     const { config, log, watchlists } = this.#node;
     const seat = this.#node.seat();
     log({ kind: 'started', node: config.node, role: seat.role, epoch: seat.epoch });
-    for (const { path, watchlist } of watchlists.literals) this.#warnIfMissing(path, watchlist);
     this.#node.onPackagesReleased(() => void this.follow());
     this.#watcher = openWatcher({
       root: config.root,
@@ -92,8 +90,11 @@ export class Daemon {
       onProblem: (problem) => this.#problem(problem),
     });
     await this.#watcher.ready;
-    await this.follow();
     log({ kind: 'watching', directories: this.#watcher.directories(), paths: this.#node.cache.size });
+    onWatching();
+    this.begun = this.follow();
+    await this.begun;
+    (await this.#sides()).warnOfMissing(this.#node);
     this.#prune();
     this.#followAddress();
     this.canary?.start();
@@ -130,7 +131,7 @@ export class Daemon {
   async demote(epoch: number | undefined): Promise<boolean> {
     await this.#active?.drain();
     this.#node.log({ kind: 'step', what: 'demote', step: 'drained' });
-    const wasActive = giveUpSeat(this.#node, epoch);
+    const wasActive = (await this.#sides()).giveUpSeat(this.#node, epoch);
     await this.follow();
     return wasActive;
   }
@@ -144,6 +145,10 @@ export class Daemon {
   listen(listener: NodeListener): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  #sides(): Promise<Sides> {
+    return import('./sides.ts');
   }
 
   requireActive(): ActiveSide {
@@ -173,7 +178,8 @@ export class Daemon {
     }
     if (seat.role === 'active') await this.#beActive(seat);
     else if (this.#passive === undefined) {
-      this.#passive = new PassiveSide(this.#node, (paths) => {
+      const { becomePassive } = await this.#sides();
+      this.#passive = becomePassive(this.#node, (paths) => {
         for (const listener of this.#listeners) listener.onEdited(paths);
       });
       if (this.#watchProblem !== undefined) this.#passive.problem(this.#watchProblem);
@@ -186,18 +192,8 @@ export class Daemon {
 
   async #beActive(seat: Seat): Promise<void> {
     if (this.#active !== undefined) return;
-    // A receiver of the former active may be in the middle of a batch: it refuses from here on, and lets go.
-    const right = await placingRight(join(this.#node.config.state, 'placing.lock')).take(
-      this.#node.config.node,
-      () => undefined,
-    );
-    // Nobody else places files here now, so whatever has a temporary name is from an earlier seat.
-    if (right !== undefined) {
-      recoverGroups(this.#node);
-      sweepLeftovers(this.#node);
-    }
-    right?.release();
-    this.#active = new ActiveSide(this.#node, seat, {
+    const { becomeActive } = await this.#sides();
+    this.#active = await becomeActive(this.#node, seat, {
       onRefused: (peer, reason, epoch) => this.#onRefused(peer, reason, epoch),
       onDisabled: () => void this.follow(),
       onCanary: (peer: string, put: FileEntry) => this.canary?.heard(peer, put),
@@ -234,12 +230,6 @@ export class Daemon {
     this.#watchProblem = problem;
     this.#active?.problem(problem);
     this.#passive?.problem(problem);
-  }
-
-  #warnIfMissing(listed: ReplicaPath, watchlist: string): void {
-    const seen = openTree(this.#node).observe(listed);
-    if (seen.kind === 'entry' && seen.entry.kind === 'absent')
-      this.#node.log({ kind: 'listed-path-missing', path: listed, watchlist });
   }
 
   /** A peer that knows a newer epoch is right: this node steps down, and says so. */
@@ -279,6 +269,7 @@ export class Daemon {
     clearTimeout(this.#followingAddress);
     const present = this.#addressHere;
     if (this.#stopped || present === (this.#node.seat().role === 'active')) return;
+    const { promoteNode } = await this.#sides();
     try {
       if (present === true) await promoteNode(this.#node, { ...how, follow: () => this.follow() });
       else await this.demote(undefined);

@@ -55,15 +55,24 @@ const handlers: Readonly<Record<string, Handler>> = {
   listen: ({ daemon }, _args, reply, signal) => listen(daemon, reply, signal),
 };
 
-/** Serves one request of the control socket. Throws Failures. */
-export function serveRequest(
+/** What is told from the first moment, and what the start itself may have to wait for. */
+const atOnce: ReadonlySet<string> = new Set(['watch', 'listen', 'state-changed', 'split-brain']);
+
+/**
+ * Serves one request of the control socket. Throws Failures. Who asks right after the daemon said that it watches gets
+ * the answer of the seat that it is about to take.
+ */
+export async function serveRequest(
   context: Context,
   request: Request,
   reply: Reply,
   signal: AbortSignal,
 ): Promise<unknown> {
   const handler = Object.hasOwn(handlers, request.command) ? handlers[request.command] : undefined;
-  if (handler !== undefined) return handler(context, request.args, reply, signal);
+  if (handler !== undefined) {
+    if (!atOnce.has(request.command)) await context.daemon.begun;
+    return handler(context, request.args, reply, signal);
+  }
   throw new Failure({
     code: 'unknown-request',
     exit: 'usage',
