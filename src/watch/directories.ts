@@ -1,7 +1,7 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
-import { FSWatcher } from 'chokidar';
+import { type ChokidarOptions, FSWatcher } from 'chokidar';
 
 type ListOptions = NonNullable<Parameters<FSWatcher['createScanStream']>[1]>;
 type Listing = NonNullable<ReturnType<FSWatcher['createScanStream']>>;
@@ -13,6 +13,19 @@ type Listed = Parameters<Extract<ListOptions['directoryFilter'], (...args: never
  * without asking: of 100,000 files in 5,000 directories it asks for the state of 5,000.
  */
 export class DirectoryWatches extends FSWatcher {
+  readonly #isPlain: (path: string) => boolean;
+
+  /** `isPlain`: whether a name on disk was just seen to be no directory, so that an event of it is nothing to look into. */
+  constructor(options: Partial<ChokidarOptions>, isPlain: (path: string) => boolean) {
+    super(options);
+    this.#isPlain = isPlain;
+  }
+
+  /** Asked for each event first. Otherwise a queue, a few promises and its path in five forms end in `ignored`. */
+  override isUnwatched(path: string): boolean {
+    return this.#isPlain(path) || super.isUnwatched(path);
+  }
+
   override createScanStream(root: string, options: Partial<ListOptions> = {}): Listing | undefined {
     if (this.closed) return undefined;
     const { directoryFilter, depth = 0 } = options;
