@@ -1,6 +1,6 @@
 import { absent, type Entry, entryKey, identicalEntry } from '../core/entry.ts';
 import type { Packed } from '../core/packed.ts';
-import { isBelow, type ReplicaPath } from '../core/path.ts';
+import type { ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
 import { Unacked } from './unacked.ts';
 
@@ -14,13 +14,6 @@ export type AgreedEntries = {
   below(path: ReplicaPath): ReplicaPath[];
   commit(): void;
 };
-
-/** What is agreed on below a path. No search is needed where it was a file, as most changes are to files. */
-export function agreedBelow(ledger: AgreedEntries, path: ReplicaPath): ReplicaPath[] {
-  const kind = ledger.get(path)?.kind;
-  if (ledger.size === 0 || kind === 'file' || kind === 'symlink') return [];
-  return ledger.below(path).filter((below) => isBelow(below, path));
-}
 
 export type FoundConflict = {
   readonly path: ReplicaPath;
