@@ -134,6 +134,16 @@ describe('what a receiver does in a burst', () => {
     assert.deepEqual(passive.walked, ['/etc/d']);
   });
 
+  it('keeps no walk waiting once it is over', async () => {
+    const passive = new Passive();
+    passive.placed(paths);
+    passive.edits.hint({ kind: 'tree', path: '/etc/d' as ReplicaPath });
+    passive.busyFor(1000);
+    mock.timers.tick(300);
+    await Promise.resolve();
+    assert.deepEqual(passive.walked, ['/etc/d']);
+  });
+
   it('does not concern a few paths: they are read soon', () => {
     const passive = new Passive();
     passive.placed([first]);
