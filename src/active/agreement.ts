@@ -15,6 +15,11 @@ export type AgreedEntries = {
   commit(): void;
 };
 
+/** So many agreements in one turn of the event loop are a part of many. */
+const bulkRecords = 50;
+/** How long those of the next turns are waited for, milliseconds. */
+const bulkRestMs = 25;
+
 export type FoundConflict = {
   readonly path: ReplicaPath;
   readonly kind: ConflictKind;
@@ -33,6 +38,8 @@ export class Agreements {
   /** While a full reconcile is under way: what was answered since it began, which its manifests may be older than. */
   #answered: Set<ReplicaPath> | undefined;
   #commitPlanned = false;
+  /** Records since the last commit. */
+  #recorded = 0;
 
   constructor(ledger: AgreedEntries) {
     this.#ledger = ledger;
@@ -96,15 +103,23 @@ export class Agreements {
 
   commit(): void {
     this.#commitPlanned = false;
+    this.#recorded = 0;
     this.#ledger.commit();
   }
 
-  /** Acks of one turn of the event loop are remembered in one transaction. */
+  /**
+   * Acks of one turn of the event loop are remembered in one transaction, and those of a bulk, which come in many turns, in
+   * one for a moment. A crash before it costs a second look.
+   */
   #record(path: ReplicaPath, entry: Entry): void {
     this.#ledger.record(path, entry);
+    this.#recorded += 1;
     if (this.#commitPlanned) return;
     this.#commitPlanned = true;
-    setImmediate(() => this.commit());
+    setImmediate(() => {
+      if (this.#recorded < bulkRecords) this.commit();
+      else setTimeout(() => this.commit(), bulkRestMs);
+    });
   }
 }
 
