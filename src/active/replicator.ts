@@ -8,6 +8,7 @@ import { Awaited } from './awaited.ts';
 import { DeletionGuard } from './deletion-guard.ts';
 import { Emptying } from './emptying.ts';
 import { Lag } from './lag.ts';
+import { onceATurn } from './once-a-turn.ts';
 import { Outgoing } from './outgoing.ts';
 import { Planner } from './planner.ts';
 import { pushEntry, pushSet } from './push.ts';
@@ -34,11 +35,13 @@ export class Replicator {
   readonly #guard: DeletionGuard;
   /** Directories that are gone and wait for what was below them to be sent first. */
   readonly #emptying = new Emptying((directory) => this.changed(directory, this.#options.now()));
+  readonly #maySend: () => boolean;
   #session: Session | undefined;
   #halt: Halt | undefined;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    this.#maySend = onceATurn(options.maySend);
     this.peer = options.peer;
     this.ledger = options.ledger;
     this.agreements = new Agreements(options.ledger);
@@ -207,7 +210,7 @@ export class Replicator {
 
   async #work(paths: readonly ReplicaPath[]): Promise<void> {
     const session = this.#session;
-    if (session === undefined || this.#halt !== undefined || !this.#options.maySend()) {
+    if (session === undefined || this.#halt !== undefined || !this.#maySend()) {
       for (const path of paths) this.#waiting.add(path);
       for (const path of paths) this.#emptying.taken(path);
       this.#awaited.lose();

@@ -162,8 +162,8 @@ class DirectoryWatcher implements Watcher {
   /** A name was created, removed or moved: it may have been or become a directory. */
   #onRename(path: ReplicaPath, onDisk: string): void {
     const known = this.#directories.has(path);
-    if (!known && !this.#territory.watches(path)) return;
     const found = this.#typeOf(path);
+    if (!known && found === 'directory' && !this.#territory.watches(path)) return;
     this.#plainNames.note(onDisk, known ? 'directory' : found);
     if (found === 'directory') {
       this.#hintTree(path);
