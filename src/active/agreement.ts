@@ -1,6 +1,6 @@
 import { absent, type Entry, entryKey, identicalEntry } from '../core/entry.ts';
 import type { Packed } from '../core/packed.ts';
-import { isBelow, type ReplicaPath } from '../core/path.ts';
+import type { ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
 import { Unacked } from './unacked.ts';
 
@@ -15,12 +15,10 @@ export type AgreedEntries = {
   commit(): void;
 };
 
-/** What is agreed on below a path. No search is needed where it was a file, as most changes are to files. */
-export function agreedBelow(ledger: AgreedEntries, path: ReplicaPath): ReplicaPath[] {
-  const kind = ledger.get(path)?.kind;
-  if (ledger.size === 0 || kind === 'file' || kind === 'symlink') return [];
-  return ledger.below(path).filter((below) => isBelow(below, path));
-}
+/** So many agreements in one turn of the event loop are a part of many. */
+const bulkRecords = 50;
+/** How long those of the next turns are waited for, milliseconds. */
+const bulkRestMs = 25;
 
 export type FoundConflict = {
   readonly path: ReplicaPath;
@@ -40,6 +38,8 @@ export class Agreements {
   /** While a full reconcile is under way: what was answered since it began, which its manifests may be older than. */
   #answered: Set<ReplicaPath> | undefined;
   #commitPlanned = false;
+  /** Records since the last commit. */
+  #recorded = 0;
 
   constructor(ledger: AgreedEntries) {
     this.#ledger = ledger;
@@ -103,15 +103,23 @@ export class Agreements {
 
   commit(): void {
     this.#commitPlanned = false;
+    this.#recorded = 0;
     this.#ledger.commit();
   }
 
-  /** Acks of one turn of the event loop are remembered in one transaction. */
+  /**
+   * Acks of one turn of the event loop are remembered in one transaction, and those of a bulk, which come in many turns, in
+   * one for a moment. A crash before it costs a second look.
+   */
   #record(path: ReplicaPath, entry: Entry): void {
     this.#ledger.record(path, entry);
+    this.#recorded += 1;
     if (this.#commitPlanned) return;
     this.#commitPlanned = true;
-    setImmediate(() => this.commit());
+    setImmediate(() => {
+      if (this.#recorded < bulkRecords) this.commit();
+      else setTimeout(() => this.commit(), bulkRestMs);
+    });
   }
 }
 

@@ -6,9 +6,9 @@ import type { ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
-import { agreedBelow } from './agreement.ts';
 import type { Canaries } from './canary.ts';
 import type { Peer } from './peer.ts';
+import { Pressure } from './pressure.ts';
 import type { Tree } from './tree.ts';
 import { Walking } from './walking.ts';
 
@@ -51,6 +51,7 @@ export class Engine {
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   readonly #walking: Walking;
+  readonly #pressure = new Pressure({ peers: () => this.#peers, onRelief: () => this.#planLooks() });
   #interval: NodeJS.Timeout | undefined;
   #degraded: WatchProblem | undefined;
   #stopped = false;
@@ -177,6 +178,8 @@ export class Engine {
 
   #lookNow(): void {
     this.#turn = undefined;
+    // A canary goes past all that waits, or it would seem that nobody noticed it.
+    if (this.#pressure.isHigh()) return this.#dirty.has(canaryPath) ? this.#carryCanary() : undefined;
     const now = this.#options.now();
     const present = new Map<ReplicaPath, number>();
     for (let looks = 0; looks < looksPerTurn; ) {
@@ -192,10 +195,14 @@ export class Engine {
     }
     for (const { replicator } of this.#peers)
       for (const [path, since] of present) if (!isCanary(path)) replicator.changed(path, since);
-    if (present.has(canaryPath)) for (const peer of this.#peers) void this.#options.canaries.carry(peer);
+    if (present.has(canaryPath)) this.#carryCanary();
     if ((this.#dirty.nextAt() ?? Number.POSITIVE_INFINITY) > now) this.#tellGone();
     this.#planLooks();
     this.#tellQuiet();
+  }
+
+  #carryCanary(): void {
+    for (const peer of this.#peers) void this.#options.canaries.carry(peer);
   }
 
   /**
@@ -261,8 +268,9 @@ export class Engine {
   /** What was below a directory that is none any more is gone with it. */
   #hintBelow(path: ReplicaPath, now: number): void {
     for (const { replicator } of this.#peers) {
-      for (const below of agreedBelow(replicator.ledger, path)) {
-        if (this.#dirty.has(below) || this.#gone.has(below) || replicator.isRemoving(below)) continue;
+      for (const below of replicator.ledger.below(path)) {
+        if (below === path || this.#dirty.has(below) || this.#gone.has(below) || replicator.isRemoving(below))
+          continue;
         this.#dirty.hint(below, 'rename', now);
       }
     }

@@ -11,11 +11,16 @@ export type LanesOptions = {
 /**
  * One lane a path: never two steps of a path at once, and the newest wins. A path that is added while it
  * waits waits once; one that is added while it is worked on is worked on again afterwards.
+ *
+ * What need not wait begins without the queue, which costs more for each path than the rest of its way to the socket.
  */
 export class Lanes {
   readonly #queue: PQueue;
   readonly #options: LanesOptions;
   readonly #lanes = new Map<ReplicaPath, 'waiting' | 'working' | 'again'>();
+  /** How many began without the queue and are not over. */
+  #direct = 0;
+  #idle: (() => void)[] = [];
 
   constructor(options: LanesOptions) {
     this.#options = options;
@@ -46,18 +51,35 @@ export class Lanes {
 
   /** Resolves when nothing waits and nothing is worked on. */
   async idle(): Promise<void> {
-    while (this.#lanes.size > 0) await this.#queue.onIdle();
+    while (this.#lanes.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   #enqueue(path: ReplicaPath): void {
+    const { concurrency } = this.#options;
+    // The queue keeps room for one, which it cannot do without.
+    const hasRoom = this.#direct < concurrency - 1 && this.#direct + this.#queue.pending < concurrency;
+    if (hasRoom && this.#queue.size === 0) {
+      void this.#workDirectly(path);
+      return;
+    }
     this.#lanes.set(path, 'waiting');
+    this.#queue.concurrency = concurrency - this.#direct;
     void this.#queue.add(() => this.#work(path));
+  }
+
+  async #workDirectly(path: ReplicaPath): Promise<void> {
+    this.#direct += 1;
+    await this.#work(path);
+    this.#direct -= 1;
+    if (this.#queue.size > 0) this.#queue.concurrency = this.#options.concurrency - this.#direct;
   }
 
   async #work(path: ReplicaPath): Promise<void> {
     this.#lanes.set(path, 'working');
     await this.#options.work(path);
-    if (this.#lanes.get(path) === 'again') this.#enqueue(path);
-    else this.#lanes.delete(path);
+    if (this.#lanes.get(path) === 'again') return this.#enqueue(path);
+    this.#lanes.delete(path);
+    if (this.#lanes.size > 0) return;
+    for (const tell of this.#idle.splice(0)) tell();
   }
 }

@@ -8,7 +8,8 @@ import type { Tree } from './tree.ts';
 export type PlannerOptions = {
   readonly tree: Tree;
   readonly ledger: AgreedEntries;
-  readonly isBusy: (path: ReplicaPath) => boolean;
+  /** Whether a directory that is gone has to wait for what was below it, as it does from then on. */
+  readonly holdBack: (directory: ReplicaPath) => boolean;
   /** Whether the peer is known to hold something else than what was agreed. */
   readonly inConflict: (path: ReplicaPath) => boolean;
   readonly onUnstable: (path: ReplicaPath) => void;
@@ -24,8 +25,6 @@ export class Planner {
   readonly #expected = new Map<ReplicaPath, Entry>();
   /** Paths that are sent although nothing changed here: the peer shows something else. */
   readonly #disputed = new Set<ReplicaPath>();
-  /** Directories that are gone and wait for what was below them to be removed first. */
-  readonly emptying = new Set<ReplicaPath>();
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -95,10 +94,8 @@ export class Planner {
   /** The push that brings the peer up to date; undefined where there is nothing to do, or not yet. */
   #plan(path: ReplicaPath, put: Entry): Push | undefined {
     const expect = this.#expectedAt(path);
-    if (put.kind === 'absent' && expect.kind === 'directory' && this.#holdsMore(path)) {
-      this.emptying.add(path);
+    if (put.kind === 'absent' && expect.kind === 'directory' && this.#options.holdBack(path))
       return undefined;
-    }
     // Only by a push does the peer learn that both hold the same after all, and what it had written down ends.
     if (planPush(expect, put).kind === 'push' || this.isUnsettled(path)) return { path, expect, put };
     this.#options.onNothing(path, put);
@@ -107,10 +104,5 @@ export class Planner {
 
   #expectedAt(path: ReplicaPath): Entry {
     return this.#expected.get(path) ?? this.#options.ledger.get(path) ?? absent;
-  }
-
-  /** Whether what is below the directory is still on its way to be removed: it goes first. */
-  #holdsMore(path: ReplicaPath): boolean {
-    return this.#options.ledger.below(path).some((below) => below !== path && this.#options.isBusy(below));
   }
 }

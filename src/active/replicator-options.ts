@@ -12,7 +12,7 @@ export type ReplicatorOptions = {
   readonly massDeletion: MassDeletionLimit;
   /** The files that are placed together with this one, itself among them; undefined where it stands alone. */
   readonly groupOf: (path: ReplicaPath) => readonly ReplicaPath[] | undefined;
-  /** Asked before each push: whether the switch lets anything leave this node now. */
+  /** Asked before pushes, once a turn of the event loop: whether the switch lets anything leave this node now. */
   readonly maySend: () => boolean;
   readonly log: Log;
   /** Milliseconds since 1970. */

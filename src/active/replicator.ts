@@ -6,7 +6,9 @@ import type { Halt } from '../core/safety.ts';
 import { type AgreedEntries, Agreements } from './agreement.ts';
 import { Awaited } from './awaited.ts';
 import { DeletionGuard } from './deletion-guard.ts';
+import { Emptying } from './emptying.ts';
 import { Lag } from './lag.ts';
+import { onceATurn } from './once-a-turn.ts';
 import { Outgoing } from './outgoing.ts';
 import { Planner } from './planner.ts';
 import { pushEntry, pushSet } from './push.ts';
@@ -31,20 +33,22 @@ export class Replicator {
   readonly agreements: Agreements;
   readonly #planner: Planner;
   readonly #guard: DeletionGuard;
-  /** Directories that are about to be looked at again. */
-  #waking = 0;
+  /** Directories that are gone and wait for what was below them to be sent first. */
+  readonly #emptying = new Emptying((directory) => this.changed(directory, this.#options.now()));
+  readonly #maySend: () => boolean;
   #session: Session | undefined;
   #halt: Halt | undefined;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    this.#maySend = onceATurn(options.maySend);
     this.peer = options.peer;
     this.ledger = options.ledger;
     this.agreements = new Agreements(options.ledger);
     this.#planner = new Planner({
       tree: options.tree,
       ledger: options.ledger,
-      isBusy: (path) => this.isBusy(path),
+      holdBack: (directory) => this.#emptying.holdBack(directory),
       inConflict: options.inConflict,
       onUnstable: options.onUnstable,
       onTrouble: (path, { reason, detail }) => this.#trouble(path, reason, detail),
@@ -64,7 +68,7 @@ export class Replicator {
 
   /** Paths that changed and are not durable on the peer yet. */
   get pending(): number {
-    return this.#outgoing.size + this.#waiting.size + this.#planner.emptying.size;
+    return this.#outgoing.size + this.#waiting.size + this.#emptying.size;
   }
 
   get troubles(): ReadonlyMap<ReplicaPath, PathTrouble> {
@@ -88,7 +92,7 @@ export class Replicator {
   }
 
   isBusy(path: ReplicaPath): boolean {
-    return this.#outgoing.has(path) || this.#waiting.has(path) || this.#planner.emptying.has(path);
+    return this.#outgoing.has(path) || this.#waiting.has(path) || this.#emptying.has(path);
   }
 
   /** Whether the path will be looked at anyway before it is sent. */
@@ -103,7 +107,7 @@ export class Replicator {
 
   /** Whether its removal is on its way, or it will be looked at before anything is sent. */
   isRemoving(path: ReplicaPath): boolean {
-    return this.willLook(path) || this.#planner.emptying.has(path) || this.sending(path)?.kind === 'absent';
+    return this.willLook(path) || this.#emptying.has(path) || this.sending(path)?.kind === 'absent';
   }
 
   /** Starts to push over this session. What waited is left to the reconcile that follows. */
@@ -111,28 +115,26 @@ export class Replicator {
     this.#session = session;
     this.agreements.begin();
     this.#waiting.clear();
-    this.#planner.emptying.clear();
+    this.#emptying.release();
   }
 
   detach(): void {
     this.#session = undefined;
     this.#planner.clear();
     this.#outgoing.clear();
+    this.#emptying.clear();
     this.#awaited.lose();
     this.agreements.commit();
   }
 
   /** A full reconcile begins: what waited for its neighbours is decided anew. */
   reconsider(): void {
-    this.#planner.emptying.clear();
+    this.#emptying.release();
   }
 
   /** Resolves when nothing is on its way and nothing is about to be. */
-  async idle(): Promise<void> {
-    while (this.#outgoing.size > 0 || this.#waking > 0) {
-      await this.#outgoing.idle();
-      if (this.#waking > 0) await new Promise((resolve) => setImmediate(resolve));
-    }
+  idle(): Promise<void> {
+    return this.#outgoing.idle();
   }
 
   /** Paths that are gone for good, children before parents; `held` more seem to be. The guard may halt instead. */
@@ -191,25 +193,31 @@ export class Replicator {
     this.#halt = undefined;
     this.#guard.reset();
     this.#waiting.clear();
-    this.#planner.emptying.clear();
+    this.#emptying.release();
   }
 
   /** A path that changed, first hinted at `since`. Parents that are new must come before their children. */
   changed(path: ReplicaPath, since: number): void {
     this.lag.began(path, since);
     this.#options.onProgress();
-    if (this.#session === undefined || this.#halt !== undefined) this.#waiting.add(path);
-    else this.#outgoing.add(path);
+    if (this.#session === undefined || this.#halt !== undefined) {
+      this.#waiting.add(path);
+      return;
+    }
+    this.#emptying.expect(path);
+    this.#outgoing.add(path);
   }
 
   async #work(paths: readonly ReplicaPath[]): Promise<void> {
     const session = this.#session;
-    if (session === undefined || this.#halt !== undefined || !this.#options.maySend()) {
+    if (session === undefined || this.#halt !== undefined || !this.#maySend()) {
       for (const path of paths) this.#waiting.add(path);
+      for (const path of paths) this.#emptying.taken(path);
       this.#awaited.lose();
       return;
     }
     await session.writable();
+    for (const path of paths) this.#emptying.taken(path);
     const planned = this.#planner.planAll(paths);
     for (const { path, put } of planned) this.#sending.set(path, put);
     if (planned.length > 1)
@@ -240,7 +248,6 @@ export class Replicator {
         this.#planner.settled(path);
         this.lag.dropped(path);
         this.#troubles.forget(path);
-        this.#wakeEmptying(path);
         return this.#options.onConflict(this.agreements.conflictOf(path, put, outcome));
       case 'lost':
         this.agreements.unacked.lost(path, put);
@@ -268,22 +275,10 @@ export class Replicator {
     this.#options.log({ kind: 'pushed', peer: this.peer, path, what: put.kind, result, lagMs });
   }
 
-  /** A directory that waited for this path in vain is sent once the path has left its lane: the peer is to say why not. */
-  #wakeEmptying(path: ReplicaPath): void {
-    this.#waking += 1;
-    setImmediate(() => {
-      this.#waking -= 1;
-      const parent = parentOf(path);
-      if (this.#planner.emptying.delete(parent)) this.changed(parent, this.#options.now());
-    });
-  }
-
   /** What waited for this directory to be made, or for this path to be removed, need not wait longer. */
   #wakeNeighbours(path: ReplicaPath, put: Entry): void {
     const parent = parentOf(path);
-    const emptier =
-      put.kind === 'absent' &&
-      (this.#planner.emptying.delete(parent) || this.#troubles.get(parent)?.reason === 'not-empty');
+    const emptier = put.kind === 'absent' && this.#troubles.get(parent)?.reason === 'not-empty';
     if (emptier) this.changed(parent, this.#options.now());
     if (put.kind !== 'directory') return;
     for (const waiting of this.#troubles.waitingFor(path)) this.changed(waiting, this.#options.now());
@@ -291,7 +286,6 @@ export class Replicator {
 
   #onPathRefused(path: ReplicaPath, refusal: Extract<PushOutcome, { kind: 'refused' }>): void {
     const { reason, detail, epoch } = refusal;
-    this.#wakeEmptying(path);
     switch (retryOf[reason]) {
       case 'with-session':
         this.#waiting.add(path);

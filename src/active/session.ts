@@ -117,6 +117,11 @@ export class Session {
     this.#connection.destroy(detail);
   }
 
+  /** Whether the link takes no more for now. */
+  get congested(): boolean {
+    return this.#connection.congested;
+  }
+
   /** Resolves when the link takes more, so that what waits to be sent stays on disk and not in memory. */
   writable(): Promise<void> {
     return this.#connection.writable();

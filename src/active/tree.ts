@@ -6,6 +6,7 @@ import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { observe, timeText } from '../files/observe.ts';
+import { resembles } from '../files/resembles.ts';
 import { type ScanOptions, scan, scanFolders } from '../files/scan.ts';
 import type { Scanned } from '../files/walk.ts';
 import { passed, tracing } from '../log/trace.ts';
@@ -56,6 +57,11 @@ export class Tree {
   look(paths: Iterable<ReplicaPath>, onSeen: (path: ReplicaPath, observation: Observation) => void): void {
     const directories = this.#openDirectories();
     for (const path of paths) onSeen(path, this.#noted(path, this.#observe(directories, path)));
+  }
+
+  /** Whether the path shows this entry at first sight, see `resembles`. */
+  resembles(path: ReplicaPath, entry: Entry): boolean {
+    return resembles(this.#openDirectories(), path, entry);
   }
 
   #openDirectories(): Directories {

@@ -3,18 +3,32 @@ import type { ReplicaPath } from '../core/path.ts';
 import type { Conflict } from '../state/conflicts.ts';
 import type { Node } from './node.ts';
 
-type Known = { readonly version: number; readonly keys: Set<string> };
+type Known = { readonly version: number; readonly keys: Set<string>; fresh: boolean };
 
 const known = new WeakMap<Node, Known>();
 
-/** Which conflicts are written down; read again only after another process of this node wrote something. */
+/**
+ * Which conflicts are written down; read again only after another process of this node wrote something, which is looked for
+ * once in a turn of the event loop: in a burst each path asks.
+ */
 function conflictKeys(node: Node): Set<string> {
-  const version = node.database.othersVersion();
   const cached = known.get(node);
-  if (cached?.version === version) return cached.keys;
+  if (cached?.fresh === true) return cached.keys;
+  const current = readAnew(node, cached);
+  current.fresh = true;
+  setImmediate(() => {
+    current.fresh = false;
+  });
+  return current.keys;
+}
+
+function readAnew(node: Node, cached: Known | undefined): Known {
+  const version = node.database.othersVersion();
+  if (cached?.version === version) return cached;
   const keys = new Set(node.conflicts.list().map(({ peer, path }) => key(peer, path)));
-  known.set(node, { version, keys });
-  return keys;
+  const current = { version, keys, fresh: false };
+  known.set(node, current);
+  return current;
 }
 
 function key(peer: string, path: ReplicaPath): string {

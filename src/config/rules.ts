@@ -65,8 +65,14 @@ export function createRules(compiled: readonly CompiledRule[]): Rules {
     return rule === undefined ? undefined : { at: path, rule };
   }
 
+  let last: { readonly path: ReplicaPath; readonly included: boolean } | undefined;
+
+  /** Whoever hears of an event asks, one after the other. */
   function includesPath(path: ReplicaPath): boolean {
-    return exclusionOf(path) === undefined && findInclude(path) !== undefined;
+    if (last?.path === path) return last.included;
+    const included = exclusionOf(path) === undefined && findInclude(path) !== undefined;
+    last = { path, included };
+    return included;
   }
 
   function mayContain(directory: ReplicaPath): boolean {

@@ -1,8 +1,10 @@
 import { fstatSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { createLogger, format, type Logger, transports } from 'winston';
 import type { Event, Log } from '../core/event.ts';
 import { printable } from '../core/path.ts';
 import { discreet } from './discreet.ts';
+import { gathered } from './gathered.ts';
 import { Repeats } from './repeats.ts';
 import { type LogLevel, sentenceOf } from './sentences.ts';
 
@@ -58,7 +60,7 @@ export function openLog(options: LogOptions): Log {
 }
 
 function openLogger(options: LogOptions): Logger {
-  const stream = options.stream ?? process.stderr;
+  const stream: NodeJS.WritableStream = options.stream ?? standardError();
   const transport = new transports.Stream({ stream, eol: '\n' });
   // A line that nobody can take, as on a full disk, must not stop replication; there is no place to say so.
   stream.on('error', () => undefined);
@@ -68,6 +70,14 @@ function openLogger(options: LogOptions): Logger {
     format: format.printf((line) => String(line.message)),
     transports: [transport],
   });
+}
+
+let gatheredError: Writable | undefined;
+
+/** One for all logs of the process. */
+function standardError(): Writable {
+  gatheredError ??= gathered(process.stderr, process);
+  return gatheredError;
 }
 
 /** Whether this process's standard error is the journal's stream, see systemd.exec(5). */

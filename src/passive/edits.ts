@@ -26,6 +26,8 @@ export type EditsOptions = {
     paths: Iterable<ReplicaPath>,
     onSeen: (path: ReplicaPath, observation: Observation) => void,
   ) => void;
+  /** Whether the path shows the entry at first sight, without being read. */
+  readonly resembles: (path: ReplicaPath, entry: Entry) => boolean;
   readonly walk: (options: { from?: ReplicaPath; lazy?: boolean }) => AsyncIterable<Scanned>;
   readonly known: (path: ReplicaPath) => KnownConflict | undefined;
   readonly onRecord: (path: ReplicaPath, conflict: KnownConflict) => void;
@@ -48,11 +50,15 @@ const lookAgainMs = 100;
 const restMs = 30;
 /**
  * So many paths at once are a receiver's doing for sure. While more come, they wait for it to finish, as long as a
- * second allows: an edit among them is to be told within one. Milliseconds.
+ * second allows: an edit among them is to be told within one. Then they are glanced at: what shows by size and time what
+ * was placed, or is about to be, is read later, when the receiver does not need the processor. Milliseconds.
  */
 const burstPaths = 100;
 const burstRestMs = 100;
 const longestBurstRestMs = 500;
+const readLaterMs = 1000;
+/** What was changed so long ago is read in any case, milliseconds. */
+const longestUnreadMs = 10_000;
 /**
  * Directories that come or move ask for walks, several times each, and nearly all of them are a receiver's doing too.
  * One walk takes up what was asked for since the first; one that takes long is not begun again at once. Milliseconds.
@@ -75,6 +81,7 @@ export class Edits {
   #burstSince = 0;
   #walks: Promise<void> = Promise.resolve();
   #wanted = new Set<ReplicaPath>();
+  #wantedSince = 0;
   #walkTimer: NodeJS.Timeout | undefined;
   #walkRestMs = walkRestMs;
   #stopped = false;
@@ -114,15 +121,20 @@ export class Edits {
 
   #walkSoon(from: ReplicaPath): void {
     if (this.#stopped) return;
+    if (this.#wanted.size === 0) this.#wantedSince = this.#options.now();
     this.#wanted.add(from);
     this.#walkTimer ??= setTimeout(() => this.#walkWanted(), this.#walkRestMs);
   }
 
   #walkWanted(): void {
+    const begun = this.#options.now();
+    if (this.#comesMore(begun) && begun - this.#wantedSince < longestWalkRestMs) {
+      this.#walkTimer = setTimeout(() => this.#walkWanted(), burstRestMs);
+      return;
+    }
     this.#walkTimer = undefined;
     const wanted = topmost(this.#wanted);
     this.#wanted = new Set();
-    const begun = this.#options.now();
     for (const from of wanted) this.walk(from);
     void this.#walks.then(() => {
       const tookMs = Math.max(0, this.#options.now() - begun);
@@ -181,17 +193,34 @@ export class Edits {
   #lookNow(): void {
     this.#timer = undefined;
     const now = this.#options.now();
-    if (this.#isInBurst(now)) return this.#planLooks(burstRestMs);
-    const due = this.#dirty.takeDue(now, looksPerTurn);
+    const comesMore = this.#comesMore(now);
+    if (!comesMore) this.#burstSince = now;
+    else if (now - this.#burstSince < longestBurstRestMs) return this.#planLooks(burstRestMs);
+    let due = this.#dirty.takeDue(now, looksPerTurn);
+    // All that has gathered is looked at before the next rest begins.
+    if (due.length < looksPerTurn) this.#burstSince = now;
+    if (comesMore) due = this.#withoutPlaced(due, now);
     this.#options.look(due, (path, seen) => this.#judge(path, seen, now));
     this.#planLooks(0);
   }
 
-  /** Once the longest rest is over, what has gathered is looked at to the end before the next one begins. */
-  #isInBurst(now: number): boolean {
-    if (this.#dirty.size < burstPaths) this.#burstSince = now;
-    else if (now - this.#hintedAt <= burstRestMs) return now - this.#burstSince < longestBurstRestMs;
-    return false;
+  /** Whether a receiver is at work: much has changed, and the last of it a moment ago. */
+  #comesMore(now: number): boolean {
+    return this.#dirty.size >= burstPaths && now - this.#hintedAt <= burstRestMs;
+  }
+
+  /** Leaves for later what shows at first sight what the receiver put there. */
+  #withoutPlaced(due: readonly ReplicaPath[], now: number): ReplicaPath[] {
+    const { agreed, known, resembles } = this.#options;
+    agreed.refresh();
+    return due.filter((path) => {
+      const isOld = now - (this.#dirty.sinceOf(path) ?? now) > longestUnreadMs;
+      if (isOld || known(path) !== undefined) return true;
+      const shows = (entry: Entry | undefined): boolean => entry !== undefined && resembles(path, entry);
+      if (!shows(agreed.get(path)) && !shows(agreed.intended(path))) return true;
+      this.#dirty.retry(path, now, readLaterMs);
+      return false;
+    });
   }
 
   #judge(path: ReplicaPath, first: Observation, now: number): void {

@@ -2,7 +2,7 @@ import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { FSWatcher } from 'chokidar';
+import { type ChokidarOptions, FSWatcher } from 'chokidar';
 import { Leaves } from './leaves.ts';
 
 type ListOptions = NonNullable<Parameters<FSWatcher['createScanStream']>[1]>;
@@ -24,6 +24,18 @@ const sliceMs = 20;
  */
 export class DirectoryWatches extends FSWatcher {
   readonly #leaves = new Leaves();
+  readonly #isPlain: (path: string) => boolean;
+
+  /** `isPlain`: whether a name on disk was just seen to be no directory, so that an event of it is nothing to look into. */
+  constructor(options: Partial<ChokidarOptions>, isPlain: (path: string) => boolean) {
+    super(options);
+    this.#isPlain = isPlain;
+  }
+
+  /** Asked for each event first. Otherwise a queue, a few promises and its path in five forms end in `ignored`. */
+  override isUnwatched(path: string): boolean {
+    return this.#isPlain(path) || super.isUnwatched(path);
+  }
 
   override createScanStream(root: string, options: Partial<ListOptions> = {}): Listing | undefined {
     if (this.closed) return undefined;

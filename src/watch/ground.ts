@@ -1,10 +1,15 @@
 import { basename } from 'node:path';
 import { parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 
+/** A path of fewer UTF-16 units is within the limit of bytes, whatever it is made of. */
+const surelyShort = 1000;
+
 /** Translates between paths on disk and replica paths below the configured root. */
 export class Ground {
   /** The root without a `/` at its end: empty for `/`. */
   readonly #prefix: string;
+  /** The directory on disk of the last good path. Events come in rows from one, so that only the name is new. */
+  #directory: string | undefined;
 
   /** `root`: absolute, with all symbolic links resolved. */
   constructor(root: string) {
@@ -20,8 +25,13 @@ export class Ground {
    * replicated, and a scan reports them.
    */
   fromDisk(path: string): ReplicaPath | undefined {
+    const name = path.slice(path.lastIndexOf('/'));
+    const directory = path.slice(0, path.length - name.length);
+    if (directory === this.#directory && name.length > 1 && path.length < surelyShort)
+      return parseReplicaPath(name).ok ? (path.slice(this.#prefix.length) as ReplicaPath) : undefined;
     if (path !== this.#prefix && !path.startsWith(`${this.#prefix}/`)) return undefined;
     const parsed = parseReplicaPath(path.slice(this.#prefix.length) || '/');
+    if (parsed.ok && directory.length >= this.#prefix.length) this.#directory = directory;
     return parsed.ok ? parsed.path : undefined;
   }
 }

@@ -5,9 +5,9 @@
  * chokidar keeps the watches while directories come and go; its own idea of what changed (`all`) is
  * throttled and decided by times, so the events of the system are read as they are (`raw`).
  */
-import { lstatSync, realpathSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
+import { basename } from 'node:path';
 import type { Change } from '../core/dirty.ts';
-import { Failure } from '../core/failure.ts';
 import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
 import { BurstMeter } from './burst.ts';
 import { DirectoryWatches } from './directories.ts';
@@ -16,6 +16,7 @@ import type { Hint } from './hint.ts';
 import { readInotifyLimits, readOpenFilesLimit, readQueueLength } from './limits.ts';
 import { PlainNames } from './plain-names.ts';
 import { cannotWatch, outOfInstances, outOfWatches, type WatchProblem } from './problem.ts';
+import { realRoot } from './root.ts';
 import { SecondLooks } from './second-looks.ts';
 import { Territory, type WatchedLists } from './territory.ts';
 
@@ -82,15 +83,18 @@ class DirectoryWatcher implements Watcher {
     this.#options = options;
     this.#ground = new Ground(root);
     this.#territory = new Territory(options.watchlists, { canary: options.canary === true });
-    this.#chokidar = new DirectoryWatches({
-      ignored: (path, stats) => this.#isIgnored(path, stats),
-      // The events of the first scan tell which directories are watched.
-      ignoreInitial: false,
-      followSymlinks: false,
-      atomic: false,
-      persistent: true,
-      backend: 'native',
-    });
+    this.#chokidar = new DirectoryWatches(
+      {
+        ignored: (path, stats) => this.#isIgnored(path, stats),
+        // The events of the first scan tell which directories are watched.
+        ignoreInitial: false,
+        followSymlinks: false,
+        atomic: false,
+        persistent: true,
+        backend: 'native',
+      },
+      (path) => this.#isPlain(path),
+    );
     this.ready = new Promise((resolve) => {
       this.#stopWaiting = resolve;
       this.#chokidar.once('ready', () => {
@@ -124,14 +128,20 @@ class DirectoryWatcher implements Watcher {
   }
 
   #isIgnored(path: string, stats: Stats | undefined): boolean {
-    if (stats === undefined && this.#plainNames.has(path)) return true;
+    if (stats === undefined && this.#isPlain(path)) return true;
     if (stats !== undefined && !stats.isDirectory()) return true;
     const directory = this.#ground.fromDisk(path);
     return directory === undefined || !this.#territory.watches(directory);
   }
 
+  /** What has a temporary name of ours is renamed in a moment, also a directory: nobody need watch it before. */
+  #isPlain(onDisk: string): boolean {
+    return this.#plainNames.has(onDisk) || isTemporaryName(basename(onDisk));
+  }
+
   #onRaw(event: string, name: string | null, details: unknown): void {
     this.#countEvent();
+    if (name !== null && isTemporaryName(name)) return;
     const watched = watchedPathOf(details);
     if (watched === undefined) return;
     const meant = pathsMeant(watched, name);
@@ -152,8 +162,8 @@ class DirectoryWatcher implements Watcher {
   /** A name was created, removed or moved: it may have been or become a directory. */
   #onRename(path: ReplicaPath, onDisk: string): void {
     const known = this.#directories.has(path);
-    if (!known && !this.#territory.watches(path)) return;
     const found = this.#typeOf(path);
+    if (!known && found === 'directory' && !this.#territory.watches(path)) return;
     this.#plainNames.note(onDisk, known ? 'directory' : found);
     if (found === 'directory') {
       this.#hintTree(path);
@@ -286,30 +296,6 @@ class DirectoryWatcher implements Watcher {
     }, delayMs).unref();
     this.#timers.add(timer);
   }
-}
-
-function realRoot(root: string): string {
-  const stats = lstatSync(realpathOf(root), { throwIfNoEntry: false });
-  if (stats?.isDirectory()) return realpathOf(root);
-  throw missingRoot(root, undefined);
-}
-
-function realpathOf(root: string): string {
-  try {
-    return realpathSync(root);
-  } catch (cause) {
-    throw missingRoot(root, cause);
-  }
-}
-
-function missingRoot(root: string, cause: unknown): Failure {
-  return new Failure({
-    code: 'root-missing',
-    exit: 'usage',
-    message: `expected a directory at the configured root ${root}, found none`,
-    hint: 'create it, or correct `root` in the configuration',
-    cause,
-  });
 }
 
 function errnoOf(error: unknown): { code: string; path: string | undefined } {

@@ -49,6 +49,11 @@ export class Connection<In, Out extends object> {
     return this.#end !== undefined;
   }
 
+  /** Whether the stream takes no more for now. */
+  get congested(): boolean {
+    return this.open && this.#stream.writableNeedDrain;
+  }
+
   /**
    * Sends one message. All that is sent in one turn of the event loop leaves in one write, or a few: a channel of
    * ssh2 makes a packet, with its own cipher and system calls, of each write.
@@ -75,7 +80,7 @@ export class Connection<In, Out extends object> {
 
   /** Resolves when the stream takes more without piling up, or when it is over. */
   async writable(): Promise<void> {
-    while (this.open && this.#stream.writableNeedDrain) {
+    while (this.congested) {
       this.#drain ??= new Promise((resolve) => {
         this.#drained = resolve;
       });

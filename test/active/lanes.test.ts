@@ -37,6 +37,34 @@ describe('lanes', () => {
     assert.deepEqual(started, ['/a', '/b', '/c']);
   });
 
+  it('begin at once where there is room', () => {
+    const { started, work } = controlled();
+    const lanes = new Lanes({ concurrency: 3, work });
+    for (const at of ['/a', '/b', '/c', '/d']) lanes.add(path(at));
+    assert.deepEqual(started, ['/a', '/b', '/c']);
+    assert.deepEqual(
+      [path('/c'), path('/d')].map((at) => lanes.isToBegin(at)),
+      [false, true],
+    );
+  });
+
+  it('are never more at once than allowed, and never fewer while one waits', async () => {
+    const { started, work, finish } = controlled();
+    const lanes = new Lanes({ concurrency: 3, work });
+    const all = Array.from({ length: 40 }, (_, index) => `/${index}`);
+    for (const at of all) lanes.add(path(at));
+    const order = [...all.keys()].map((index) => (index * 7) % all.length);
+    const running = (): string[] => started.filter((at) => lanes.has(path(at)));
+    for (let ended = 0; ended < all.length; ended += 1) {
+      const left = running();
+      assert.equal(left.length, Math.min(3, all.length - ended));
+      finish(left[(order[ended] ?? 0) % left.length] ?? '');
+      await turn();
+    }
+    await lanes.idle();
+    assert.deepEqual(started, all);
+  });
+
   it('never work twice at once on a path; what is added meanwhile is worked on once more afterwards', async () => {
     const { started, work, finish } = controlled();
     const lanes = new Lanes({ concurrency: 10, work });

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { DirectoryWatches } from '../../src/watch/directories.ts';
 import { inotifyWatches, lists, type Rig, temporaryRoot, watch } from './rig.ts';
 
 const etc = lists(['/etc']);
@@ -267,4 +268,32 @@ test('a file listed by name in a missing directory is told when it appears, alon
     rig.hints.some((hint) => hint.kind !== 'everything' && hint.path !== '/var/lib/bm-ca/cacert.pem'),
     false,
   );
+});
+
+test('a directory under a temporary name of ours is not watched before it is renamed', async (t) => {
+  const root = temporaryRoot(t);
+  mkdirSync(join(root, 'etc'));
+  const rig = await watch(t, root, etc);
+  const temporary = rig.at('/etc/.d.bmcs-0123456789ab~');
+  mkdirSync(temporary);
+  writeFileSync(rig.at('/etc/marker'), 'x');
+  await untilWatched(rig, '/etc/marker');
+  mkdirSync(rig.at('/etc/e'));
+  await untilWatched(rig, '/etc/e/file');
+  assert.equal(inotifyWatches(), 3);
+  renameSync(temporary, rig.at('/etc/d'));
+  await untilWatched(rig, '/etc/d/file');
+  assert.equal(inotifyWatches(), 4);
+});
+
+test('an event of what was just seen to be no directory is nothing to look into', (t) => {
+  const looked: string[] = [];
+  const watches = new DirectoryWatches({}, (path) => {
+    looked.push(path);
+    return path === '/etc/file';
+  });
+  t.after(() => watches.close());
+  assert.equal(watches.isUnwatched('/etc/file'), true);
+  assert.equal(watches.isUnwatched('/etc/d'), false);
+  assert.deepEqual(looked, ['/etc/file', '/etc/d']);
 });

@@ -80,6 +80,7 @@ export class PassiveSide {
       },
       includes: (path) => watchlists.includes(path),
       look: (paths, onSeen) => tree.look(paths, onSeen),
+      resembles: (path, entry) => tree.resembles(path, entry),
       walk: (options) => tree.walk(options),
       known: (path) => (isInConflict(this.#node, active, path) ? conflicts.at(active, path) : undefined),
       onRecord: (path, conflict) => {
