@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { Entry, FileEntry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
@@ -125,7 +125,7 @@ export class VersionStore {
    */
   settle(syncFileSystem?: () => void): void {
     if (syncFileSystem !== undefined && this.#unsettled.size > fewContents) syncFileSystem();
-    else for (const digest of this.#unsettled) this.#objects.sync(digest);
+    else this.#objects.sync(this.#unsettled);
     if (this.#unsettled.size > 0) this.#database.settle();
     this.#unsettled.clear();
   }
@@ -189,7 +189,9 @@ export class VersionStore {
     const { path, epoch, reason, peer, now } = about;
     const text = JSON.stringify(entry);
     const newest = this.#database
-      .statement('SELECT * FROM version WHERE path = ? ORDER BY number DESC LIMIT 1')
+      .statement(
+        'SELECT id, entry, reason, peer, number FROM version WHERE path = ? ORDER BY number DESC LIMIT 1',
+      )
       .get(path);
     const again = newest?.['entry'] === text && newest['reason'] === reason && newest['peer'] === peer;
     const known = again ? textColumn(newest?.['id']) : undefined;
@@ -198,24 +200,15 @@ export class VersionStore {
       this.#database.statement('UPDATE version SET at = ?, epoch = ? WHERE id = ?').run(now, epoch, known);
       return { id: known, isNew: false };
     }
-    const id = randomBytes(5).toString('hex');
+    const id = newId();
+    const size = entry.kind === 'file' ? entry.size : 0;
+    const number = (countColumn(newest?.['number']) ?? 0) + 1;
     this.#database
       .statement(
         `INSERT INTO version (id, path, entry, object, size, epoch, reason, peer, at, number)
-         SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(number), 0) + 1 FROM version WHERE path = ?`,
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
-      .run(
-        id,
-        path,
-        text,
-        object ?? null,
-        entry.kind === 'file' ? entry.size : 0,
-        epoch,
-        reason,
-        peer,
-        now,
-        path,
-      );
+      .run(id, path, text, object ?? null, size, epoch, reason, peer, now, number);
     return { id, isNew: true };
   }
 
@@ -268,6 +261,12 @@ export class VersionStore {
       at: countColumn(row['at']) ?? 0,
     };
   }
+}
+
+/** Ten random hexadecimal digits. Node draws the chance for many UUIDs at once; only these digits of one are all random. */
+function newId(): string {
+  const [first = '', second = ''] = randomUUID().split('-');
+  return `${first}${second.slice(0, 2)}`;
 }
 
 function damaged(version: Version, what: string): Failure {

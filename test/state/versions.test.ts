@@ -11,6 +11,7 @@ import {
   renameSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -18,6 +19,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { FileEntry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
+import { stampOf } from '../../src/files/observe.ts';
 import type { Retention } from '../../src/state/retention.ts';
 import { VersionStore } from '../../src/state/versions.ts';
 import { another, exitOf, failure, file, opened, path, peer, temporaryFolder } from './fixture.ts';
@@ -132,6 +134,22 @@ test('the bytes decide where they are not those that the entry claims', (t) => {
   const id = store.adopt({ ...about, from, entry: entryOf('what was expected\n') });
   assert.equal(contentOf(store, id), 'edited at the last moment\n');
   assert.equal(store.get(id)?.entry.kind === 'file' && store.get(id)?.path, '/etc/hosts');
+});
+
+test('a file that is as it was read is taken for what it was, and read again where it changed since', (t) => {
+  const { store, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  const read = entryOf('as it was read\n');
+  const stampNow = (): string => stampOf(statSync(from, { bigint: true }));
+  writeFileSync(from, 'never looked at again\n');
+  const trusted = store.adopt({ ...about, from, entry: read, stamp: stampNow() });
+  assert.deepEqual(store.get(trusted)?.entry, read);
+  writeFileSync(from, 'as it was read\n');
+  const stamp = stampNow();
+  writeFileSync(from, 'written in between\n');
+  utimesSync(from, 1, 1);
+  const changed = store.adopt({ ...about, from, entry: read, stamp });
+  assert.equal(contentOf(store, changed), 'written in between\n');
 });
 
 test('a process that writes on after the file was taken over is noticed, and never spoils another version', (t) => {
