@@ -181,6 +181,7 @@ export class Applier {
     }
     for (const operation of batch) if (operation.kind === 'staged') operation.directories.close();
     this.#directories.close();
+    this.#stager.ended();
     return results;
   }
 
@@ -199,6 +200,7 @@ export class Applier {
     for (const operation of operations) if (operation.kind === 'staged') operation.directories.close();
     for (const set of sets) set.directories.close();
     this.#directories.close();
+    this.#stager.ended();
     this.#batch = [];
     this.#complete = [];
     this.#stagedBytes = 0;
