@@ -32,7 +32,7 @@ export type SwapperOptions = {
 type Removal = Extract<Operation, { kind: 'remove' }>;
 
 /** Displaced files that wait to be kept together. */
-const mostWaiting = 128;
+const mostWaiting = 512;
 
 /** In place, and what it displaced, if anything, is what admit saw and waits under the temporary name. */
 type Exchanged = AckResult | 'in-place';

@@ -32,7 +32,7 @@ export type Adopted = {
 };
 
 /** Contents that are taken over in one transaction: each is open until it is in its place. */
-const mostAtOnce = 128;
+const mostAtOnce = 512;
 
 /** One version on its way. */
 type Step = {
