@@ -1,8 +1,7 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
 import { sameEntry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import { syncFileSystem } from '../files/native.ts';
+import { makeDurable } from '../passive/durable.ts';
 import type { PassiveNode, PeerMemory, PlacingRight } from '../passive/node.ts';
 import { recoverGroup } from '../passive/recover.ts';
 import { sweep } from '../passive/sweep.ts';
@@ -11,7 +10,7 @@ import { JournalStore } from '../state/journal.ts';
 import { Ledger } from '../state/ledger.ts';
 import { OwedHookStore } from '../state/owed-hooks.ts';
 import type { PeerRequest } from '../wire/message.ts';
-import { forgetConflict, keepConflict, pathsInConflict } from './known-conflicts.ts';
+import { forgetConflict, forgetConflicts, keepConflict, pathsInConflict } from './known-conflicts.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
@@ -63,22 +62,12 @@ export function composePassive(node: Node, placing: PlacingRight, hooks: Passive
     onActive: hooks.onActive ?? ignored,
     onNewerEpoch: hooks.onNewerEpoch ?? ignored,
     onSplitBrain: hooks.onSplitBrain ?? ignored,
-    settleVersions: (synced) => versions.settle(() => syncFolder(config.state, synced)),
+    settle: (directories) => makeDurable(directories, versions),
     onQuiet: () => node.database.checkpoint(),
     sweep: () => sweepLeftovers(node),
     placing,
     log,
   };
-}
-
-/** Writes the whole file system that holds a folder to its disk, unless its device is one of these. */
-function syncFolder(folder: string, synced: ReadonlySet<number>): void {
-  const fd = openSync(folder, 'r');
-  try {
-    if (!synced.has(fstatSync(fd).dev)) syncFileSystem(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function ignored(): void {
@@ -146,9 +135,7 @@ function peerMemory(node: Node, peer: string): PeerMemory {
       keepConflict(node, found, config.node);
     },
     inConflict: () => pathsInConflict(node, peer),
-    resolved: (path) => {
-      forgetConflict(node, peer, path);
-    },
+    resolved: (paths) => forgetConflicts(node, peer, paths),
   };
 }
 
@@ -167,10 +154,8 @@ export function recoverGroups(node: Node): void {
       misses: (digest) => versions.misses(digest),
       remember: (peer, agreed) => {
         const memory = peerMemory(node, peer);
-        for (const { path, entry } of agreed) {
-          memory.record(path, entry);
-          memory.resolved(path);
-        }
+        for (const { path, entry } of agreed) memory.record(path, entry);
+        memory.resolved(agreed.map(({ path }) => path));
         memory.commit();
       },
     });

@@ -54,6 +54,13 @@ export function forgetConflict(node: Node, peer: string, path: ReplicaPath): boo
   return conflictKeys(node).delete(key(peer, path)) && node.conflicts.clear(peer, path);
 }
 
+/** As forgetConflict, of many: what other processes wrote is looked for once. */
+export function forgetConflicts(node: Node, peer: string, paths: readonly ReplicaPath[]): void {
+  if (paths.length === 0) return;
+  const keys = conflictKeys(node);
+  for (const path of paths) if (keys.delete(key(peer, path))) node.conflicts.clear(peer, path);
+}
+
 export function isInConflict(node: Node, peer: string, path: ReplicaPath): boolean {
   return conflictKeys(node).has(key(peer, path));
 }

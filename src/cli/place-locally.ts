@@ -48,11 +48,11 @@ export async function placeLocally(node: Node, placement: LocalPlacement): Promi
       agreed: () => undefined,
       keepVersions: (all) =>
         receiver.keepVersions(all.map((kept) => ({ ...kept, ...labelOf(placement, kept.reason) }))),
+      settle: receiver.settle,
       nonce: () => randomBytes(6).toString('hex'),
     });
     stage(applier, placement);
     const [placed] = applier.commit(undefined);
-    receiver.settleVersions(new Set());
     receiver.cache.commit();
     if (placed === undefined) throw new Error(`the placement of ${placement.path} got no answer`);
     return placed.result;

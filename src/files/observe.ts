@@ -30,6 +30,8 @@ export type LookOptions = {
   readonly now?: () => number;
   /** Given the content of a file that was read in one go and proven stable. The bytes are good until it returns. */
   readonly onContent?: (bytes: Uint8Array) => void;
+  /** Called for a file that was read while the kernel was sure that no process had it open for writing. */
+  readonly onUnwritten?: () => void;
 };
 
 /**
@@ -158,6 +160,7 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
     // Bytes that changed while no time did: a disk that fails, or somebody who writes to the device.
     if (remembered !== undefined && remembered !== packEntry(entry)) cache?.delete(path);
     if (bytes !== undefined) options.onContent?.(bytes);
+    if (written === false) options.onUnwritten?.();
     return { kind: 'entry', entry, stamp };
   } finally {
     closeSync(fd);

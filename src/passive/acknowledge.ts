@@ -32,6 +32,11 @@ export class Acknowledger {
     this.#hooks = new HookRunner(options.onMissing);
   }
 
+  /** Whether a hook is to run, or runs. */
+  get owes(): boolean {
+    return this.#debts.size > 0;
+  }
+
   /** A push is about to be taken in. */
   expect(path: ReplicaPath): void {
     for (const key of this.#keysOf(path)) {

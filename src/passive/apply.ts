@@ -10,7 +10,7 @@ import type { GroupJournal } from '../state/journal.ts';
 import type { AckResult, FromActive, PushMessage } from '../wire/message.ts';
 import type { BaseFile } from './base.ts';
 import { type KeepVersions, keepOneBy } from './displaced.ts';
-import { syncDirectories, syncFiles } from './durable.ts';
+import { syncFiles } from './durable.ts';
 import { discard, placeGroup } from './group.ts';
 import {
   answer,
@@ -31,6 +31,8 @@ import { Swapper } from './swap.ts';
 /** What the applier needs of the rest of the node. */
 export type ApplierOptions = StagerOptions & {
   readonly keepVersions: KeepVersions;
+  /** Makes names in open directories, and all that was kept, survive a power cut. */
+  readonly settle: (directories: readonly number[]) => void;
   /** Where groups are noted while they are placed, with the sender and its epoch. Default: sets cannot be placed. */
   readonly groups?: { readonly journal: GroupJournal; readonly peer: string; readonly epoch: number };
   readonly renames?: Renames;
@@ -57,7 +59,6 @@ export class Applier {
   #complete: PushSet[] = [];
   #stagedBytes = 0;
   #journaled: string[] = [];
-  #syncedDevices: ReadonlySet<number> = new Set();
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -150,14 +151,6 @@ export class Applier {
     }
   }
 
-  /**
-   * Devices of file systems that the last `commit` wrote to their disks after everything it changed, the versions that
-   * it kept among it.
-   */
-  get syncedDevices(): ReadonlySet<number> {
-    return this.#syncedDevices;
-  }
-
   /** Makes the batch durable and visible. `halted` refuses all that is not yet in place. */
   commit(halted: AckResult | undefined): Applied[] {
     const batch = this.#batch;
@@ -165,7 +158,6 @@ export class Applier {
     this.#batch = [];
     this.#complete = [];
     this.#stagedBytes = 0;
-    this.#syncedDevices = new Set();
     if (halted === undefined) this.#prepare([batch, ...sets.map((set) => set.operations)]);
     if (tracing) for (const { push } of batch) passed('synced', push.path);
     const ordered = inOrder(batch);
@@ -174,13 +166,12 @@ export class Applier {
       push: operation.push,
       result: halted === undefined ? resultOf(operation, placed) : halt(operation, halted),
     }));
-    if (results.some(({ result }) => result.kind === 'applied')) this.#syncNames(batch);
-    for (const set of sets) {
-      this.#syncedDevices = new Set();
-      results.push(...this.#placeSet(set, halted));
-    }
+    const isAnyApplied = results.some(({ result }) => result.kind === 'applied');
+    for (const set of sets) results.push(...this.#placeSet(set, halted));
+    this.#options.settle(isAnyApplied ? this.#directoriesOf(batch) : []);
     for (const operation of batch) if (operation.kind === 'staged') operation.directories.close();
     this.#directories.close();
+    this.#stager.ended();
     return results;
   }
 
@@ -199,6 +190,7 @@ export class Applier {
     for (const operation of operations) if (operation.kind === 'staged') operation.directories.close();
     for (const set of sets) set.directories.close();
     this.#directories.close();
+    this.#stager.ended();
     this.#batch = [];
     this.#complete = [];
     this.#stagedBytes = 0;
@@ -232,12 +224,12 @@ export class Applier {
     if (lasting.length > 0) this.#options.intend?.(lasting);
   }
 
-  #syncNames(batch: readonly Operation[]): void {
+  /** Descriptors of the directories that hold the names of a batch. */
+  #directoriesOf(batch: readonly Operation[]): number[] {
     const parents = new Set(batch.map((operation) => parentOf(operation.push.path)));
-    const opened = [...parents]
+    return [...parents]
       .map((path) => this.#directories.open(path))
-      .filter((directory) => directory.ok);
-    this.#syncedDevices = syncDirectories(opened.map((directory) => directory.fd));
+      .flatMap((directory) => (directory.ok ? [directory.fd] : []));
   }
 
   #placeSet(set: PushSet, halted: AckResult | undefined): Applied[] {

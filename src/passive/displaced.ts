@@ -11,6 +11,8 @@ export type Displaced = {
   readonly path: ReplicaPath;
   readonly entry: Exclude<Entry, { kind: 'absent' }>;
   readonly reason: VersionReason;
+  /** Of a file as it was found to be `entry`, while nobody had it open for writing. */
+  readonly stamp?: string | undefined;
 };
 
 /** Keeps all that was displaced and consumes it. Answers in their order why not; then it is where it was. */

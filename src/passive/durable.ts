@@ -1,38 +1,69 @@
-import { closeSync, constants, fstatSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { errnoCode } from '../files/errno.ts';
 import { syncFileSystem } from '../files/native.ts';
+import { syncTogether } from '../files/sync-together.ts';
 
 /** Up to this many, an fsync each beats one syncfs, which also writes what others left dirty. */
 const few = 4;
 
 /** Makes the content of files durable, given with descriptors of their directories. Throws system errors. */
 export function syncFiles(files: readonly { readonly path: string; readonly parentFd: number }[]): void {
-  if (files.length > few) {
-    syncFileSystems(files.map(({ parentFd }) => parentFd));
-    return;
+  if (files.length > few) return syncFileSystems(files.map(({ parentFd }) => parentFd));
+  // A file that somebody removed meanwhile needs nothing; placing it will find that out.
+  syncPaths(files.map(({ path }) => path));
+}
+
+/** Makes the names in open directories durable. Throws system errors. */
+export function syncDirectories(fds: readonly number[]): void {
+  if (fds.length > few) syncFileSystems(fds);
+  else syncTogether(fds);
+}
+
+/** Versions that were kept and may not survive a power cut yet. */
+export type UnsettledVersions = {
+  /** The state folder, which holds them. */
+  readonly folder: string;
+  /** How many there are. */
+  readonly unsettled: number;
+  /** Full paths of all that has to be synced for them and their rows. */
+  unsettledPaths(): Iterable<string>;
+  /** It was. */
+  settled(): void;
+};
+
+/**
+ * Makes names in open directories durable, and versions with their rows: for a few all of it side by side, since they
+ * share what the disk does then. Whichever of them a power cut leaves out, nothing was answered yet. Throws system errors.
+ */
+export function makeDurable(directories: readonly number[], versions: UnsettledVersions): void {
+  if (directories.length > few || versions.unsettled > few) {
+    const folder = versions.unsettled > 0 ? [openSync(versions.folder, constants.O_RDONLY)] : [];
+    try {
+      syncFileSystems([...directories, ...folder]);
+    } finally {
+      for (const fd of folder) closeSync(fd);
+    }
+  } else syncPaths(versions.unsettledPaths(), directories);
+  versions.settled();
+}
+
+/** Each file system that holds one of the descriptors, once. */
+function syncFileSystems(fds: readonly number[]): void {
+  for (const fd of oneOfEachDevice(fds).values()) syncFileSystem(fd);
+}
+
+/** All that the paths lead to, where there is something, and what the descriptors stand for. */
+function syncPaths(paths: Iterable<string>, fds: readonly number[] = []): void {
+  const opened: number[] = [];
+  try {
+    for (const path of paths) {
+      const fd = openExisting(path);
+      if (fd !== undefined) opened.push(fd);
+    }
+    syncTogether([...opened, ...fds]);
+  } finally {
+    for (const fd of opened) closeSync(fd);
   }
-  for (const { path } of files) syncFile(path);
-}
-
-/** Makes the names in open directories durable. Answers the devices that were written as a whole. Throws system errors. */
-export function syncDirectories(fds: readonly number[]): ReadonlySet<number> {
-  if (fds.length > few) return syncFileSystems(fds);
-  for (const fd of fds) fsyncSync(fd);
-  return new Set();
-}
-
-function syncFileSystems(fds: readonly number[]): ReadonlySet<number> {
-  const byDevice = oneOfEachDevice(fds);
-  for (const fd of byDevice.values()) syncFileSystem(fd);
-  return new Set(byDevice.keys());
-}
-
-/** A file that somebody removed meanwhile needs nothing; placing it will find that out. */
-function syncFile(path: string): void {
-  const fd = openExisting(path);
-  if (fd === undefined) return;
-  fsyncSync(fd);
-  closeSync(fd);
 }
 
 function openExisting(path: string): number | undefined {

@@ -202,8 +202,7 @@ export class Inspector {
     if (memory === undefined) return;
     memory.recordAll(manifest.entriesBut(except));
     // Both nodes hold the same: what this node alone knew to be in conflict is not any more.
-    for (const path of memory.inConflict())
-      if (!except.has(path) && !manifest.isUnknown(path)) memory.resolved(path);
+    memory.resolved(memory.inConflict().filter((path) => !except.has(path) && !manifest.isUnknown(path)));
     memory.commit();
   }
 

@@ -44,7 +44,8 @@ export type PeerMemory = {
     passive: Entry;
     epoch: number;
   }): void;
-  resolved(path: ReplicaPath): void;
+  /** Their conflicts with this peer, if there are any, are over. */
+  resolved(paths: readonly ReplicaPath[]): void;
   /** Paths whose conflict with this peer waits. */
   inConflict(): readonly ReplicaPath[];
 };
@@ -91,8 +92,8 @@ export type PassiveNode = {
     epoch: number;
     peer: string;
   }): void;
-  /** Makes the versions kept since the last call survive a power cut. `synced`: devices that hold all of it already. */
-  settleVersions(synced: ReadonlySet<number>): void;
+  /** Makes names in open directories, given by their descriptors, and the versions kept so far survive a power cut. */
+  settle(directories: readonly number[]): void;
   /** Told when a batch is answered and no other came for a moment: what can wait until nobody waits is done then. */
   onQuiet(): void;
   /** The kept versions of a path, newest first. */

@@ -1,4 +1,3 @@
-import { isCanary } from '../core/canary.ts';
 import type { PathFailure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { admitSender } from '../core/seat.ts';
@@ -6,12 +5,13 @@ import { errnoFailure } from '../files/errno.ts';
 import { passed, tracing } from '../log/trace.ts';
 import type { AckResult, FromActive, FromPassive, PushMessage } from '../wire/message.ts';
 import { Acknowledger } from './acknowledge.ts';
-import { type Applied, Applier } from './apply.ts';
+import { Applier } from './apply.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
 import { nonces } from './nonces.ts';
 import type { Receiving, StagedOperation } from './operation.ts';
 import { shortened } from './operation.ts';
+import { rememberAll } from './remember.ts';
 import { validate, validatorsOf } from './validate.ts';
 
 type Content = Extract<FromActive, { t: 'push' | 'chunk' | 'abort' }>;
@@ -43,6 +43,12 @@ const batchLimits = { operations: 1024, bytes: 16 * 1024 * 1024 };
  */
 const bulk = { operations: 32, pauseMs: 4, longestMs: 60 };
 
+/**
+ * A push that comes alone, so long after the last batch, is placed at once: to see whether more is on its way would cost it two
+ * turns of the event loop, and what comes meanwhile makes a batch of its own. Milliseconds.
+ */
+const aloneAfterMs = 10;
+
 /** How long no batch came for the line to count as quiet, milliseconds. */
 const quietMs = 50;
 
@@ -61,6 +67,7 @@ export class Receiver {
   #commitPlanned = false;
   #bulkSince: number | undefined;
   #arrived = 0;
+  #placedAt = Number.NEGATIVE_INFINITY;
   /** Why nothing of this arrival may be placed, asked once for all of its pushes; each batch asks again. */
   #haltedOnArrival: { readonly epoch: number; readonly halted: AckResult | undefined } | undefined;
   #lastId = -1;
@@ -87,6 +94,7 @@ export class Receiver {
           this.#onNotKept(kept.path, errnoFailure(error, kept.path));
         }
       },
+      settle: (directories) => node.settle(directories),
       onNotKept: (path, failure) => this.#onNotKept(path, failure),
       groups: { journal: node.journal, peer, epoch },
       nonce: nonces(),
@@ -113,7 +121,8 @@ export class Receiver {
     this.#arrived += 1;
     this.#haltedOnArrival = undefined;
     const { operations, bytes } = this.#applier.waiting;
-    if (operations >= batchLimits.operations || bytes >= batchLimits.bytes) this.#commit();
+    if (this.#isAlone(operations) || operations >= batchLimits.operations || bytes >= batchLimits.bytes)
+      this.#commit();
     else if (operations > 0) this.#planCommit();
   }
 
@@ -180,6 +189,11 @@ export class Receiver {
     else setImmediate(() => setImmediate(look));
   }
 
+  /** Where a hook is to run, others that call for the same one are waited for, so that it runs once. */
+  #isAlone(operations: number): boolean {
+    return operations === 1 && !this.#acknowledger.owes && performance.now() - this.#placedAt > aloneAfterMs;
+  }
+
   #isInBulk(): boolean {
     if (this.#applier.waiting.operations < bulk.operations) return false;
     const now = performance.now();
@@ -227,15 +241,15 @@ export class Receiver {
   }
 
   #place(): void {
-    const { node, memory } = this.#options;
+    const { node, memory, peer, onAnswered } = this.#options;
     const results = this.#applier.commit(this.halted());
     if (tracing) for (const { push } of results) passed('durable', push.path);
-    for (const applied of results) this.#remember(applied);
-    node.settleVersions(this.#applier.syncedDevices);
+    rememberAll(results, { node, memory, peer, onAnswered });
     memory.commit();
     if (tracing) for (const { push } of results) passed('remembered', push.path);
     this.#applier.remembered();
     this.#acknowledger.acknowledge(results);
+    this.#placedAt = performance.now();
     this.#planQuiet();
   }
 
@@ -250,27 +264,6 @@ export class Receiver {
       this.#options.node.onQuiet();
     } catch (error) {
       this.#options.onBroken(error);
-    }
-  }
-
-  #remember({ push, result }: Applied): void {
-    const { node, memory, peer, onAnswered } = this.#options;
-    const { path, put } = push;
-    if (isCanary(path)) return;
-    onAnswered(path);
-    const agreed = result.kind === 'applied' || result.kind === 'already-there';
-    if (agreed && node.watchlists.includes(path)) {
-      memory.record(path, put);
-      memory.resolved(path);
-    }
-    if (result.kind === 'conflict') {
-      const { conflict: kind, found: passive } = result;
-      memory.conflict({ path, kind, active: put, passive, epoch: push.epoch });
-    }
-    if (result.kind === 'applied') node.log({ kind: 'placed', path, what: put.kind });
-    if (result.kind === 'refused') {
-      const { reason, detail } = result;
-      node.log({ kind: 'path-failed', peer, path, reason, detail });
     }
   }
 

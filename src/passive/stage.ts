@@ -23,7 +23,7 @@ import {
 import type { AckResult, PushMessage } from '../wire/message.ts';
 import { BaseFile } from './base.ts';
 import { answer, failureOf, type Operation, refused, type StagedOperation } from './operation.ts';
-import { lackOfSpace } from './space.ts';
+import { lackOfSpace, Space } from './space.ts';
 
 /** What admitting and staging needs of the rest of the node. */
 export type StagerOptions = {
@@ -53,9 +53,15 @@ export type Where = { readonly directories: Directories; readonly grouped: boole
 export class Stager {
   readonly #options: StagerOptions;
   readonly #buffer = Buffer.allocUnsafe(256 * 1024);
+  readonly #space = new Space();
 
   constructor(options: StagerOptions) {
     this.#options = options;
+  }
+
+  /** The batch is over: its directories are closed. */
+  ended(): void {
+    this.#space.forget();
   }
 
   admit(push: PushMessage, body: Buffer, where: Where): Operation {
@@ -75,7 +81,9 @@ export class Stager {
     if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
     // A directory that only leads to a listed file is made where it is missing and otherwise left alone.
     if (implied && disk.entry.kind === 'directory') return answer(push, { kind: 'already-there' });
-    const admission = admitPush(push, disk.entry, this.#options.agreed(path));
+    // Our own ledger counts only where the disk is neither what is put nor what the sender expects.
+    const isKnown = sameEntry(disk.entry, put) || sameEntry(disk.entry, push.expect);
+    const admission = admitPush(push, disk.entry, isKnown ? undefined : this.#options.agreed(path));
     if (admission.kind === 'already-there') return answer(push, admission);
     if (admission.kind === 'conflict') return this.#conflict(push, body, admission);
     if (where.grouped && (put.kind === 'directory' || disk.entry.kind === 'directory'))
@@ -174,7 +182,7 @@ export class Stager {
       const detail = `expected at most ${maxFileSizeBytes} bytes (limits.maxFileSize of this node), found ${put.size}`;
       return answer(push, refused({ reason: 'too-large', detail }));
     }
-    const lack = lackOfSpace(parent.fd, put.size, minFreeDiskBytes);
+    const lack = this.#space.lack(parent.fd, put.size, minFreeDiskBytes);
     if (lack !== undefined) return answer(push, refused(lack));
     // In a group also a file of which only the time changes is staged, for which no content need come.
     const here = push.content === 'none' && where.grouped && sameContent(put, replaces);

@@ -6,6 +6,7 @@ import { childOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories } from '../files/confined.ts';
 import { errnoCode, errnoFailure } from '../files/errno.ts';
 import type { Observation } from '../files/observation.ts';
+import { observeAt } from '../files/observe.ts';
 import {
   exchangeBack,
   moveAside,
@@ -13,6 +14,7 @@ import {
   type Placement,
   placeStaged,
   type Renames,
+  type Staged,
 } from '../files/place.ts';
 import type { AckResult } from '../wire/message.ts';
 import { type Displaced, type KeepVersions, keepOneBy, type VersionReason } from './displaced.ts';
@@ -30,7 +32,7 @@ export type SwapperOptions = {
 type Removal = Extract<Operation, { kind: 'remove' }>;
 
 /** Displaced files that wait to be kept together. */
-const mostWaiting = 128;
+const mostWaiting = 512;
 
 /** In place, and what it displaced, if anything, is what admit saw and waits under the temporary name. */
 type Exchanged = AckResult | 'in-place';
@@ -41,6 +43,8 @@ type Exchanged = AckResult | 'in-place';
  */
 export class Swapper {
   readonly #options: SwapperOptions;
+  /** Stamps of displaced files that nobody has open for writing, as they were when they were compared. */
+  readonly #stamps = new WeakMap<Ready, string>();
 
   constructor(options: SwapperOptions) {
     this.#options = options;
@@ -95,7 +99,7 @@ export class Swapper {
   retire(operations: readonly Ready[]): (PathFailure | undefined)[] {
     const failures = operations.map(removeWorthless);
     const kept = operations.flatMap((operation, index) => {
-      const displaced = displacedBy(operation);
+      const displaced = displacedBy(operation, this.#stamps.get(operation));
       return displaced === undefined ? [] : [{ index, displaced }];
     });
     const outcomes =
@@ -123,7 +127,7 @@ export class Swapper {
     }
     if (replaces.kind === 'directory') this.#options.directories.forget(push.path);
     if (placement.displaced === undefined) return 'in-place';
-    const found = this.#lookBeside(push.path, staged);
+    const found = this.#lookBeside(operation, staged);
     if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
     // Somebody saved the file between our look and the exchange. What they wrote goes back.
     const stuck = exchangeBack(staged, this.#options.renames);
@@ -147,7 +151,7 @@ export class Swapper {
     const aside = moveAside(names, this.#options.renames);
     if (aside.kind === 'vanished') return { kind: 'already-there' };
     if (aside.kind !== 'placed') return this.#notPlaced(push.path, names.target, aside);
-    const found = this.#lookBeside(push.path, names);
+    const found = this.#lookBeside(operation, names);
     if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
     const back = moveBack(names, this.#options.renames);
     if (typeof back === 'object') return refused(back);
@@ -199,8 +203,18 @@ export class Swapper {
       removeTemporary(staged.temporary);
   }
 
-  #lookBeside(path: ReplicaPath, names: { temporary: string; temporaryName: string }): Observation {
-    return lookAt(names.temporary, childOf(parentOf(path), names.temporaryName));
+  #lookBeside(operation: Ready, { temporary, temporaryName }: Staged): Observation {
+    let isUnwritten = false;
+    const beside = childOf(parentOf(operation.push.path), temporaryName);
+    const found = observeAt(temporary, beside, {
+      maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
+      checkWriters: true,
+      onUnwritten: () => {
+        isUnwritten = true;
+      },
+    });
+    if (isUnwritten && found.kind === 'entry') this.#stamps.set(operation, found.stamp);
+    return found;
   }
 
   #notPlaced(
@@ -215,11 +229,11 @@ export class Swapper {
 }
 
 /** What is to become a version, if anything. */
-function displacedBy(operation: Ready): Displaced | undefined {
+function displacedBy(operation: Ready, stamp: string | undefined): Displaced | undefined {
   const { push, replaces } = operation;
   if (replaces.kind === 'absent' || isWorthless(operation)) return undefined;
   const reason = operation.kind === 'remove' ? 'removed' : 'overwritten';
-  return { from: temporaryOf(operation), path: push.path, entry: replaces, reason };
+  return { from: temporaryOf(operation), path: push.path, entry: replaces, reason, stamp };
 }
 
 function isWorthless({ push, replaces }: Ready): boolean {

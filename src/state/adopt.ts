@@ -5,7 +5,12 @@ import type { ObjectStore, Staged } from './objects.ts';
 import type { About } from './versions.ts';
 
 /** A displaced file, link or directory, which has the full path `from` and is to become a version. */
-export type Adoption = About & { readonly from: string; readonly entry: Entry };
+export type Adoption = About & {
+  readonly from: string;
+  readonly entry: Entry;
+  /** Of the file when it was read last, as what `entry` says, while nobody had it open for writing. */
+  readonly stamp?: string | undefined;
+};
 
 /** The row of a version. Not new where one that says the same was renewed. */
 export type InsertedRow = { readonly id: string; readonly isNew: boolean };
@@ -27,7 +32,7 @@ export type Adopted = {
 };
 
 /** Contents that are taken over in one transaction: each is open until it is in its place. */
-const mostAtOnce = 128;
+const mostAtOnce = 512;
 
 /** One version on its way. */
 type Step = {
@@ -70,9 +75,11 @@ function adoptSome(all: readonly Adoption[], tools: AdoptTools): Adopted[] {
 
 function stage(adoption: Adoption, { objects }: AdoptTools): Step {
   const step = { adoption, staged: undefined, row: { id: '', isNew: false }, failure: undefined };
-  if (adoption.entry.kind !== 'file') return step;
+  const { from, entry, stamp } = adoption;
+  if (entry.kind !== 'file') return step;
   try {
-    return { ...step, staged: objects.stageFile(adoption.from) };
+    const seen = stamp === undefined ? undefined : { stamp, digest: entry.digest, size: entry.size };
+    return { ...step, staged: objects.stageFile(from, seen) };
   } catch (error) {
     return { ...step, failure: errorOf(error) };
   }

@@ -5,6 +5,8 @@ import { Failure } from '../core/failure.ts';
 import { ensurePrivateFolder } from './private-folder.ts';
 import { sqliteCode, sqliteFailure } from './sqlite-failure.ts';
 
+const fileName = 'state.db';
+
 /** How long a statement waits for another process that writes, milliseconds. */
 const busyTimeoutMs = 5000;
 
@@ -109,6 +111,7 @@ export class Database implements Disposable {
   #ownWrites = 0;
   #checkpointedWrites = 0;
   #depth = 0;
+  #hasLog: boolean | undefined;
 
   /** Use openDatabase. */
   constructor(folder: string, sql: DatabaseSync) {
@@ -159,6 +162,15 @@ export class Database implements Disposable {
         this.#sql.exec('PRAGMA synchronous=NORMAL');
       }
     });
+  }
+
+  /**
+   * Full path of the write-ahead log, which is there while the database is open: once it is synced, all that was committed
+   * before survives a power cut, as after `settle`. Undefined where the file system can have none.
+   */
+  get log(): string | undefined {
+    this.#hasLog ??= this.#sql.prepare('PRAGMA journal_mode').get()?.['journal_mode'] === 'wal';
+    return this.#hasLog ? `${join(this.folder, fileName)}-wal` : undefined;
   }
 
   /** Makes all that was committed so far survive a power cut. */
@@ -231,7 +243,7 @@ export class Database implements Disposable {
  */
 export function openDatabase(stateFolder: string): Database {
   ensurePrivateFolder(stateFolder, 'state');
-  const file = join(stateFolder, 'state.db');
+  const file = join(stateFolder, fileName);
   let sql: DatabaseSync | undefined;
   try {
     // SQLite gives its -wal and -shm files the mode of the main file.

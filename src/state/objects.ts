@@ -18,10 +18,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { renameNoReplace } from '../files/native.ts';
+import { stampOf } from '../files/observe.ts';
 
 const chunkBytes = 1024 * 1024;
 /** An object without a version is what a crash between two steps left; after this long nobody is in between. */
 const orphanMs = 3600 * 1000;
+/** Of everything in the store. */
+const privateMode = 0o600;
 
 /** A content on its way into the store: a whole file, named `at`, that `place` renames. */
 export type Staged = {
@@ -30,9 +34,14 @@ export type Staged = {
   /** Full path of the file to be renamed into the store. */
   readonly at: string;
   readonly fd: number;
+  /** Permission bits. */
+  readonly mode: number;
   /** Full path of a source that was copied, to be unlinked once the version is recorded. */
   readonly consume: string | undefined;
 };
+
+/** What a file held when it was read, and its stamp then. */
+export type Seen = { readonly stamp: string; readonly digest: string; readonly size: number };
 
 export type ObjectsRemoved = { objects: number; bytes: number };
 
@@ -42,6 +51,9 @@ export type ObjectsRemoved = { objects: number; bytes: number };
  */
 export class ObjectStore {
   readonly folder: string;
+  #device: bigint | undefined;
+  /** Folders of objects whose names are durable. Nobody removes one. */
+  readonly #durableShelves = new Set<string>();
 
   constructor(stateFolder: string) {
     this.folder = join(stateFolder, 'objects');
@@ -52,15 +64,19 @@ export class ObjectStore {
    * Prepares a regular file to be taken over: as it is when it lies on the same file system and has no
    * other name, else as a copy. A process that still has the file open writes on into what was taken over,
    * so nothing of it is lost; `open` notices. Throws the errors of the file system, ELOOP for a symlink.
+   *
+   * `seen`: what it held when somebody read it while nobody had it open for writing. It is not read again where its
+   * stamp is still that one.
    */
-  stageFile(from: string): Staged {
+  stageFile(from: string, seen?: Seen): Staged {
     const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      const found = fstatSync(source);
+      const found = fstatSync(source, { bigint: true });
       if (!found.isFile()) throw new Error(`expected a regular file to keep, found another type at ${from}`);
-      if (found.nlink !== 1 || found.dev !== statSync(this.folder).dev) return this.#stageCopy(source, from);
-      const { digest, size } = digestOf(source);
-      return { digest, size, at: from, fd: source, consume: undefined };
+      this.#device ??= statSync(this.folder, { bigint: true }).dev;
+      if (found.nlink !== 1n || found.dev !== this.#device) return this.#stageCopy(source, from);
+      const { digest, size } = seen?.stamp === stampOf(found) ? seen : digestOf(source);
+      return { digest, size, at: from, fd: source, mode: Number(found.mode & 0o7777n), consume: undefined };
     } catch (error) {
       closeSync(source);
       throw error;
@@ -72,7 +88,7 @@ export class ObjectStore {
     const { at, fd } = this.#temporary();
     writeAll(fd, content);
     const digest = createHash('sha256').update(content).digest('hex');
-    return { digest, size: content.length, at, fd, consume: undefined };
+    return { digest, size: content.length, at, fd, mode: privateMode, consume: undefined };
   }
 
   /**
@@ -82,21 +98,11 @@ export class ObjectStore {
    */
   place(staged: Staged, options: { readonly sync: boolean }): void {
     const to = this.pathOf(staged.digest);
-    if (this.#holds(to, staged.digest)) {
-      unlinkSync(staged.at);
-      return;
-    }
     if (options.sync) fsyncSync(staged.fd);
-    try {
-      this.#rename(staged, to);
-    } catch (error) {
-      if (!isCode(error, 'ENOENT')) throw error;
-      mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
-      this.#rename(staged, to);
-    }
+    if (!this.#moveIn(staged, to)) return unlinkSync(staged.at);
     // Not before, since a file that cannot be taken over keeps its mode. The former mode is in the version's entry.
-    fchmodSync(staged.fd, 0o600);
-    if (options.sync) this.sync(staged.digest);
+    if (staged.mode !== privateMode) fchmodSync(staged.fd, privateMode);
+    if (options.sync) this.sync([staged.digest]);
   }
 
   /**
@@ -121,14 +127,21 @@ export class ObjectStore {
     return lstatSync(this.pathOf(digest), { throwIfNoEntry: false }) !== undefined;
   }
 
-  /** Makes an object, and its name, durable. */
-  sync(digest: string): void {
-    const path = this.pathOf(digest);
-    for (const name of [path, dirname(path), this.folder]) {
-      const fd = openSync(name, constants.O_RDONLY);
-      fsyncSync(fd);
-      closeSync(fd);
+  /** Makes objects, and their names, durable. */
+  sync(digests: readonly string[] | ReadonlySet<string>): void {
+    for (const path of this.toSync(digests)) syncPath(path);
+  }
+
+  /** Full paths of all that has to be synced for these objects and their names to be durable. */
+  toSync(digests: readonly string[] | ReadonlySet<string>): Set<string> {
+    const paths = new Set<string>();
+    for (const digest of digests) {
+      const path = this.pathOf(digest);
+      const shelf = dirname(path);
+      if (!this.#durableShelves.has(shelf)) this.#syncShelves();
+      paths.add(path).add(shelf);
     }
+    return paths;
   }
 
   /**
@@ -185,6 +198,24 @@ export class ObjectStore {
     return true;
   }
 
+  /** False where the very bytes are there already. */
+  #moveIn(staged: Staged, to: string): boolean {
+    const moved = renameNoReplace(staged.at, to);
+    if (moved.ok) return true;
+    if (moved.code === 'ENOENT') mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+    // Or the file system does not know this rename, and a look has to do.
+    else if (this.#holds(to, staged.digest)) return false;
+    this.#rename(staged, to);
+    return true;
+  }
+
+  /** The names of all shelves that there are survive a power cut. */
+  #syncShelves(): void {
+    const names = readdirSync(this.folder);
+    syncPath(this.folder);
+    for (const name of names) this.#durableShelves.add(join(this.folder, name));
+  }
+
   #rename(staged: Staged, to: string): void {
     try {
       renameSync(staged.at, to);
@@ -204,7 +235,7 @@ export class ObjectStore {
     try {
       const { digest, size } = digestOf(source, (chunk) => writeAll(fd, chunk));
       if (from !== undefined) closeSync(source);
-      return { digest, size, at, fd, consume: from };
+      return { digest, size, at, fd, mode: privateMode, consume: from };
     } catch (error) {
       closeSync(fd);
       removeIfThere(at);
@@ -217,7 +248,7 @@ export class ObjectStore {
     const fd = openSync(
       at,
       constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-      0o600,
+      privateMode,
     );
     return { at, fd };
   }
@@ -252,6 +283,15 @@ function digestOf(
     hash.update(chunk);
     each(chunk);
     size += count;
+  }
+}
+
+function syncPath(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { Entry, FileEntry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
@@ -25,7 +25,7 @@ export type About = {
   readonly now: number;
 };
 
-/** `batch`: nothing is durable yet, the caller does it for many at once with `settle`. */
+/** `batch`: nothing is durable yet, the caller does it for many at once: see `unsettledPaths`. */
 type How = { readonly batch: boolean };
 
 /** What was at a path before it was overwritten, removed or refused. */
@@ -43,20 +43,23 @@ export type Version = {
 
 export type Pruned = { readonly versions: number; readonly objects: number; readonly bytes: number };
 
-/** Up to this many contents, an fsync each is quicker than one of everything. */
-const fewContents = 4;
-
 /**
- * Keeps what replication displaced: a row a version, and the content by its digest. The content is durable before
- * its row is, so that a crash leaves at most a content without a row, which `prune` removes after an hour.
+ * Keeps what replication displaced: a row a version, and the content by its digest. A crash leaves at most a content
+ * without a row, which `prune` removes after an hour, or a row whose content is where it was, for the sweep to bring.
  */
 export class VersionStore {
+  /** The state folder. */
+  readonly folder: string;
   readonly #database: Database;
   readonly #objects: ObjectStore;
   readonly #onDamaged: OnDamaged | undefined;
+  /** Digests of contents. */
   readonly #unsettled = new Set<string>();
+  #unsettledRows = 0;
+  #isLogNamed = false;
 
   constructor(database: Database, onDamaged?: OnDamaged) {
+    this.folder = database.folder;
     this.#database = database;
     this.#objects = new ObjectStore(database.folder);
     this.#onDamaged = onDamaged;
@@ -77,8 +80,10 @@ export class VersionStore {
       insert: (...row) => this.#insert(...row),
       durable: !options.batch,
     });
-    if (options.batch)
+    if (options.batch) {
+      this.#unsettledRows += outcomes.length;
       for (const { digest } of outcomes) if (digest !== undefined) this.#unsettled.add(digest);
+    }
     return outcomes.map(({ id, failure }) => failure ?? id);
   }
 
@@ -109,7 +114,10 @@ export class VersionStore {
         return this.#insert(about, entry, staged.digest).id;
       };
       const id = batch ? this.#database.write(work) : this.#database.durably(work);
-      if (batch) this.#unsettled.add(staged.digest);
+      if (batch) {
+        this.#unsettledRows += 1;
+        this.#unsettled.add(staged.digest);
+      }
       return id;
     } catch (error) {
       this.#objects.abandon(staged);
@@ -119,14 +127,27 @@ export class VersionStore {
     }
   }
 
-  /**
-   * Makes all versions that were kept with `batch` survive a power cut. `syncFileSystem` syncs the whole file system of
-   * the state folder, which is quicker for many; without it, and for few, each content is synced.
-   */
-  settle(syncFileSystem?: () => void): void {
-    if (syncFileSystem !== undefined && this.#unsettled.size > fewContents) syncFileSystem();
-    else for (const digest of this.#unsettled) this.#objects.sync(digest);
-    if (this.#unsettled.size > 0) this.#database.settle();
+  /** How many were kept with `batch` and may not survive a power cut yet. */
+  get unsettled(): number {
+    return this.#unsettledRows;
+  }
+
+  /** Full paths of all that has to be synced for the versions that were kept with `batch`, and their rows, to survive one. */
+  unsettledPaths(): Set<string> {
+    if (this.#unsettledRows === 0) return new Set();
+    const paths = this.#objects.toSync(this.#unsettled);
+    const { log } = this.#database;
+    if (log === undefined) this.#database.settle();
+    else paths.add(log);
+    // Whoever began the log may not have synced its name.
+    if (!this.#isLogNamed) paths.add(`${this.folder}/.`);
+    return paths;
+  }
+
+  /** All of these paths were synced, or the whole file system. */
+  settled(): void {
+    this.#isLogNamed ||= this.#unsettledRows > 0;
+    this.#unsettledRows = 0;
     this.#unsettled.clear();
   }
 
@@ -189,7 +210,9 @@ export class VersionStore {
     const { path, epoch, reason, peer, now } = about;
     const text = JSON.stringify(entry);
     const newest = this.#database
-      .statement('SELECT * FROM version WHERE path = ? ORDER BY number DESC LIMIT 1')
+      .statement(
+        'SELECT id, entry, reason, peer, number FROM version WHERE path = ? ORDER BY number DESC LIMIT 1',
+      )
       .get(path);
     const again = newest?.['entry'] === text && newest['reason'] === reason && newest['peer'] === peer;
     const known = again ? textColumn(newest?.['id']) : undefined;
@@ -198,24 +221,15 @@ export class VersionStore {
       this.#database.statement('UPDATE version SET at = ?, epoch = ? WHERE id = ?').run(now, epoch, known);
       return { id: known, isNew: false };
     }
-    const id = randomBytes(5).toString('hex');
+    const id = newId();
+    const size = entry.kind === 'file' ? entry.size : 0;
+    const number = (countColumn(newest?.['number']) ?? 0) + 1;
     this.#database
       .statement(
         `INSERT INTO version (id, path, entry, object, size, epoch, reason, peer, at, number)
-         SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(number), 0) + 1 FROM version WHERE path = ?`,
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
-      .run(
-        id,
-        path,
-        text,
-        object ?? null,
-        entry.kind === 'file' ? entry.size : 0,
-        epoch,
-        reason,
-        peer,
-        now,
-        path,
-      );
+      .run(id, path, text, object ?? null, size, epoch, reason, peer, now, number);
     return { id, isNew: true };
   }
 
@@ -268,6 +282,12 @@ export class VersionStore {
       at: countColumn(row['at']) ?? 0,
     };
   }
+}
+
+/** Ten random hexadecimal digits. Node draws the chance for many UUIDs at once; only these digits of one are all random. */
+function newId(): string {
+  const [first = '', second = ''] = randomUUID().split('-');
+  return `${first}${second.slice(0, 2)}`;
 }
 
 function damaged(version: Version, what: string): Failure {

@@ -3,6 +3,7 @@ import type { PathProblem, Refusal } from '../core/failure.ts';
 import { type Exit, exitCodes, retryOf } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
 import { entry, name, path } from './entry.ts';
+import { plainPush } from './plain-push.ts';
 
 /**
  * The messages of protocol version 1. `id` pairs a request with its answers. The shape of every header
@@ -226,6 +227,12 @@ export type Parsed<Message> =
 
 /** Parses what the active may say. */
 export function parseFromActive(header: unknown): Parsed<FromActive> {
+  const message = plainPush(header);
+  return message === undefined ? parseByShape(header) : { ok: true, message };
+}
+
+/** As parseFromActive, by the full check of the shape alone. */
+export function parseByShape(header: unknown): Parsed<FromActive> {
   return parsed(fromActive.safeParse(header));
 }
 

@@ -204,13 +204,20 @@ test('a file that somebody has open for writing is unstable where that is asked 
   const cache = memoryCache();
   const writer = spawn('sh', ['-c', 'exec 3>>"$0"; echo open; read line', folder.at('a')]);
   await once(writer.stdout, 'data');
-  assert.deepEqual(look(directories, '/a', { checkWriters: true, cache, now: later }), { kind: 'unstable' });
-  assert.equal(entryOf(look(directories, '/a', { checkWriters: false, cache, now: later })).kind, 'file');
+  let unwritten = 0;
+  const onUnwritten = (): void => {
+    unwritten += 1;
+  };
+  const options = { cache, now: later, onUnwritten };
+  assert.deepEqual(look(directories, '/a', { checkWriters: true, ...options }), { kind: 'unstable' });
+  assert.equal(entryOf(look(directories, '/a', { checkWriters: false, ...options })).kind, 'file');
   assert.equal(cache.size, 0, 'what may still be written is not remembered');
+  const whileWritten = unwritten;
   writer.stdin.end('\n');
   await once(writer, 'close');
-  assert.equal(entryOf(look(directories, '/a', { checkWriters: true, cache, now: later })).kind, 'file');
+  assert.equal(entryOf(look(directories, '/a', { checkWriters: true, ...options })).kind, 'file');
   assert.equal(cache.size, 1);
+  assert.deepEqual([whileWritten, unwritten], [0, 1]);
 });
 
 // The clock is asked between the first look and the opening: a place to change the file from.

@@ -145,6 +145,7 @@ export class Sender {
   #wake: (() => void) | undefined;
   #ended = false;
   #lastId = 0;
+  #gathered: Uint8Array[] | undefined;
 
   constructor(stream: Duplex, over: Promise<ConnectionEnd>) {
     this.#stream = stream;
@@ -158,7 +159,18 @@ export class Sender {
   }
 
   raw(bytes: Uint8Array): void {
-    this.#stream.write(bytes);
+    if (this.#gathered === undefined) this.#stream.write(bytes);
+    else this.#gathered.push(bytes);
+  }
+
+  /** All that `work` says arrives in one piece. */
+  together<T>(work: () => T): T {
+    this.#gathered = [];
+    const result = work();
+    const whole = Buffer.concat(this.#gathered);
+    this.#gathered = undefined;
+    this.raw(whole);
+    return result;
   }
 
   /** Bytes that the other side has not taken yet. */

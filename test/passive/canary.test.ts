@@ -52,7 +52,7 @@ describe('a canary on the passive', () => {
     await using passive = await Passive.open();
     const sender = await passive.session();
     assert.equal((await sender.ack(canary(sender, '0'))).kind, 'applied');
-    const [first, second] = [canary(sender, '1'), canary(sender, '2')];
+    const [first, second] = sender.together(() => [canary(sender, '1'), canary(sender, '2')] as const);
     assert.deepEqual(await sender.ack(first), { kind: 'applied' });
     // It was staged to replace the one before the first. The next one comes soon.
     assert.equal((await sender.ack(second)).kind, 'conflict');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Failure } from '../../src/core/failure.ts';
@@ -127,6 +127,23 @@ describe('a session that does not replicate', () => {
 });
 
 describe('a session that replicates', () => {
+  it('places a push that comes alone at once, and waits for more where several come', async (t) => {
+    await using passive = await Passive.open();
+    const sender = await passive.session();
+    t.mock.timers.enable({ apis: ['setImmediate'] });
+    assert.equal((await sender.ack(sender.push('/etc/a', 'a'))).kind, 'applied');
+    const several = sender.together(() => {
+      const ids = ['/etc/b', '/etc/c'].map((path) => sender.push(path, 'x'));
+      sender.say({ t: 'ping', id: 1 });
+      return ids;
+    });
+    await sender.next('pong');
+    assert.equal(existsSync(join(passive.root, 'etc/b')), false);
+    t.mock.timers.tick(1);
+    t.mock.timers.tick(1);
+    for (const id of several) assert.equal((await sender.ack(id)).kind, 'applied');
+  });
+
   it('remembers what a reconcile found to be agreed', async () => {
     await using passive = await Passive.open();
     write(passive.root, { 'etc/x': 'x' });

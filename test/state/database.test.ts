@@ -109,6 +109,15 @@ test('durable writes commit under synchronous=FULL, others under NORMAL', (t) =>
   assert.equal(database.write(level), 1);
 });
 
+test('what was committed is in the log, for whoever syncs it', (t) => {
+  const folder = temporaryFolder(t);
+  const database = opened(t, folder);
+  const before = statSync(database.log ?? '').size;
+  database.write(() => database.statement("INSERT INTO counter VALUES ('test', 1)").run());
+  assert.equal(database.log, join(folder, 'state.db-wal'));
+  assert.ok(statSync(database.log).size > before);
+});
+
 test('version() changes by own commits and by those of other connections', (t) => {
   const folder = temporaryFolder(t);
   const one = opened(t, folder);

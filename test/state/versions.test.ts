@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import {
+import fs, {
   closeSync,
   existsSync,
   linkSync,
@@ -11,13 +11,16 @@ import {
   renameSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { syncBuiltinESMExports } from 'node:module';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { FileEntry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
+import { stampOf } from '../../src/files/observe.ts';
 import type { Retention } from '../../src/state/retention.ts';
 import { VersionStore } from '../../src/state/versions.ts';
 import { another, exitOf, failure, file, opened, path, peer, temporaryFolder } from './fixture.ts';
@@ -134,6 +137,22 @@ test('the bytes decide where they are not those that the entry claims', (t) => {
   assert.equal(store.get(id)?.entry.kind === 'file' && store.get(id)?.path, '/etc/hosts');
 });
 
+test('a file that is as it was read is taken for what it was, and read again where it changed since', (t) => {
+  const { store, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  const read = entryOf('as it was read\n');
+  const stampNow = (): string => stampOf(statSync(from, { bigint: true }));
+  writeFileSync(from, 'never looked at again\n');
+  const trusted = store.adopt({ ...about, from, entry: read, stamp: stampNow() });
+  assert.deepEqual(store.get(trusted)?.entry, read);
+  writeFileSync(from, 'as it was read\n');
+  const stamp = stampNow();
+  writeFileSync(from, 'written in between\n');
+  utimesSync(from, 1, 1);
+  const changed = store.adopt({ ...about, from, entry: read, stamp });
+  assert.equal(contentOf(store, changed), 'written in between\n');
+});
+
 test('a process that writes on after the file was taken over is noticed, and never spoils another version', (t) => {
   const { store, state, etc } = rig(t);
   const from = join(etc, 'hosts');
@@ -244,25 +263,46 @@ test('the same refused content again renews its version instead of adding one', 
   );
 });
 
-test('what was kept in a batch is there at once and after settle', (t) => {
-  const { store, state } = rig(t);
+test('what was kept in a batch is there at once, and names what has to be synced for it', (t) => {
+  const { store, state, etc } = rig(t);
+  assert.deepEqual([store.unsettled, ...store.unsettledPaths()], [0]);
   const content = Buffer.from('batch');
   const id = store.keep({ ...about, content, entry: entryOf('batch') }, { batch: true });
-  let synced = 0;
-  const syncFileSystem = (): void => {
-    synced += 1;
-  };
-  store.settle(syncFileSystem);
-  assert.equal(synced, 0, 'a single content is synced by itself');
   assert.equal(contentOf(new VersionStore(opened(t, state)), id), 'batch');
-  for (let i = 0; i < 10; i += 1) {
-    const content = Buffer.from(`many ${i}`);
-    store.keep({ ...about, content, entry: entryOf(`many ${i}`) }, { batch: true });
-  }
-  store.settle(syncFileSystem);
-  assert.equal(synced, 1, 'many are synced at once');
-  store.settle(syncFileSystem);
-  assert.equal(synced, 1, 'nothing is left to sync');
+  assert.equal(store.unsettled, 1);
+  const object = objectOf(state, 'batch');
+  const log = join(state, 'state.db-wal');
+  assert.deepEqual(store.unsettledPaths(), new Set([object, dirname(object), log, `${state}/.`]));
+  for (const path of store.unsettledPaths()) assert.ok(existsSync(path), path);
+  store.settled();
+  assert.deepEqual([store.unsettled, ...store.unsettledPaths()], [0]);
+  // A link has no content, and its row has to last all the same.
+  symlinkSync('../x', join(etc, 'hosts'));
+  const entry = { kind: 'symlink', target: '../x', owner: 'root', group: 'root' } as const;
+  store.adoptAll([{ ...about, from: join(etc, 'hosts'), entry }], { batch: true });
+  assert.deepEqual([store.unsettled, ...store.unsettledPaths()], [1, log]);
+});
+
+test('the folder of all objects is synced where one of its folders is new to this process', (t) => {
+  const { store, state, etc } = rig(t);
+  const syncs = t.mock.method(fs, 'fsyncSync');
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const take = (content: string): number => {
+    syncs.mock.resetCalls();
+    writeFileSync(join(etc, 'hosts'), content);
+    store.adopt({ ...about, from: join(etc, 'hosts'), entry: entryOf(content) });
+    return syncs.mock.callCount();
+  };
+  const [first = '', ...others] = Array.from({ length: 2000 }, (_, number) => `content ${number}`);
+  const shelfOf = (content: string): string => dirname(objectOf(state, content));
+  const same = others.find((content) => shelfOf(content) === shelfOf(first)) ?? '';
+  const other = others.find((content) => shelfOf(content) !== shelfOf(first)) ?? '';
+  // The content, its name, and that of its folder.
+  assert.deepEqual([take(first), take(same), take(other)], [4, 3, 4]);
 });
 
 test('prune by count keeps the newest ones of each path', (t) => {

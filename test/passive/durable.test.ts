@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { ReplicaPath } from '../../src/core/path.ts';
+import { makeDurable } from '../../src/passive/durable.ts';
+import { fileOf, Passive } from '../main/hostile-wire-rig.ts';
+import { write } from '../world/tree.ts';
+
+type Asked = { readonly unsettled: number; readonly paths: readonly string[] };
+
+/** Versions that tell what became of them. */
+function fake(folder: string, { unsettled, paths }: Asked) {
+  const told: string[] = [];
+  const versions = {
+    folder,
+    unsettled,
+    unsettledPaths: () => {
+      told.push('paths');
+      return paths;
+    },
+    settled: () => void told.push('settled'),
+  };
+  return { told, versions };
+}
+
+describe('what a batch left to be made durable', () => {
+  it('is synced piece by piece where it is little, and as a whole where it is much', async () => {
+    await using passive = await Passive.open();
+    const directory = openSync(passive.root, 'r');
+    try {
+      const few = fake(passive.root, { unsettled: 1, paths: [passive.config, join(passive.root, 'gone')] });
+      makeDurable([directory], few.versions);
+      assert.deepEqual(few.told, ['paths', 'settled']);
+      const many = fake(passive.root, { unsettled: 100, paths: [] });
+      makeDurable([directory], many.versions);
+      assert.deepEqual(many.told, ['settled']);
+    } finally {
+      closeSync(directory);
+    }
+  });
+
+  it('is not taken for durable where it could not be synced', () => {
+    for (const unsettled of [0, 1, 100]) {
+      const { told, versions } = fake('/', { unsettled, paths: [] });
+      assert.throws(() => makeDurable([999_999], versions), { code: 'EBADF' });
+      assert.ok(!told.includes('settled'));
+    }
+  });
+});
+
+describe('an ack', { skip: spawnSync('strace', ['-V']).status !== 0 }, () => {
+  it('comes after the content, its name, the version and its row are on the disk', async () => {
+    await using passive = await Passive.open();
+    write(passive.root, { 'etc/hosts': 'old' });
+    const sender = await passive.session();
+    const file = join(passive.root, 'trace');
+    const options = ['-f', '-y', '-e', 'trace=openat,renameat2,fsync,io_submit', '-o', file];
+    const tracer = spawn('strace', [...options, '-p', String(process.pid)], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    await once(tracer.stderr, 'data');
+    sender.push('/etc/hosts', 'new', { expect: fileOf('old'), put: fileOf('new') });
+    const { result } = await sender.next('ack');
+    const acked = openedNowhere('/acked');
+    tracer.kill('SIGINT');
+    await once(tracer, 'close');
+    assert.equal(result.kind, 'applied');
+
+    const calls = readFileSync(file, 'utf8').split('\n');
+    const exchanged = calls.findIndex((call) => call.includes('RENAME_EXCHANGE'));
+    const answered = calls.findIndex((call) => call.includes(acked));
+    const synced = (from: number, to: number): string => calls.slice(from, to).filter(isSync).join('\n');
+    assert.match(synced(0, exchanged), /etc\/\.hosts\.bmcs-/);
+    const [version] = passive.node.versions.list('/etc/hosts' as ReplicaPath);
+    const digest = version?.entry.kind === 'file' ? version.entry.digest : '';
+    const shelf = `/objects/${digest.slice(0, 2)}`;
+    for (const part of ['/root/etc>', `${shelf}/${digest.slice(2)}>`, `${shelf}>`, '/state.db-wal>'])
+      assert.ok(synced(exchanged, answered).includes(part), `${part} in ${synced(exchanged, answered)}`);
+  });
+});
+
+function isSync(call: string): boolean {
+  return call.includes('fsync(') || call.includes('FSYNC');
+}
+
+/** Leaves a mark among the system calls. */
+function openedNowhere(path: string): string {
+  assert.throws(() => openSync(path, 'r'), { code: 'ENOENT' });
+  return path;
+}
