@@ -11,6 +11,8 @@ export type Displaced = {
   readonly path: ReplicaPath;
   readonly entry: Exclude<Entry, { kind: 'absent' }>;
   readonly reason: VersionReason;
+  /** Of the look that showed the entry at `from`; undefined where only reading it tells. */
+  readonly stamp?: string;
 };
 
 /** Keeps all that was displaced and consumes it. Answers in their order why not; then it is where it was. */

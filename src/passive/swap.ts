@@ -5,6 +5,7 @@ import type { PathFailure } from '../core/failure.ts';
 import { childOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories } from '../files/confined.ts';
 import { errnoCode, errnoFailure } from '../files/errno.ts';
+import type { HeldFile } from '../files/held.ts';
 import type { Observation } from '../files/observation.ts';
 import {
   exchangeBack,
@@ -13,10 +14,12 @@ import {
   type Placement,
   placeStaged,
   type Renames,
+  type Staged,
 } from '../files/place.ts';
 import type { AckResult } from '../wire/message.ts';
 import { type Displaced, type KeepVersions, keepOneBy, type VersionReason } from './displaced.ts';
 import { failureOf, type Operation, type Ready, refused, type StagedOperation } from './operation.ts';
+import type { Sightings } from './sightings.ts';
 import { lookAfterWriters, lookAt, removeTemporary } from './temporary.ts';
 
 export type SwapperOptions = {
@@ -25,6 +28,7 @@ export type SwapperOptions = {
   /** Whether our own content that met a conflict becomes a version too. */
   readonly keepsRefused: boolean;
   readonly renames: Renames;
+  readonly sightings: Sightings;
 };
 
 type Removal = Extract<Operation, { kind: 'remove' }>;
@@ -96,7 +100,9 @@ export class Swapper {
     const failures = operations.map(removeWorthless);
     const kept = operations.flatMap((operation, index) => {
       const displaced = displacedBy(operation);
-      return displaced === undefined ? [] : [{ index, displaced }];
+      if (displaced === undefined) return [];
+      const stamp = this.#options.sightings.stampOfDisplaced(operation.push);
+      return [{ index, displaced: stamp === undefined ? displaced : { ...displaced, stamp } }];
     });
     const outcomes =
       kept.length === 0 ? [] : this.#options.keepVersions(kept.map(({ displaced }) => displaced));
@@ -115,6 +121,7 @@ export class Swapper {
       removeTemporary(staged.temporary);
       return refused(full);
     }
+    using held = this.#options.sightings.hold(push, staged.target);
     const placement = placeStaged(staged, replaces, this.#options.renames);
     if (placement.kind !== 'placed') {
       const result = this.#notPlaced(push.path, staged.target, placement);
@@ -123,7 +130,7 @@ export class Swapper {
     }
     if (replaces.kind === 'directory') this.#options.directories.forget(push.path);
     if (placement.displaced === undefined) return 'in-place';
-    const found = this.#lookBeside(push.path, staged);
+    const found = this.#displacedBy(operation, staged, held);
     if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
     // Somebody saved the file between our look and the exchange. What they wrote goes back.
     const stuck = exchangeBack(staged, this.#options.renames);
@@ -144,10 +151,11 @@ export class Swapper {
       this.#options.directories.forget(push.path);
       return { kind: 'applied' };
     }
+    using held = this.#options.sightings.hold(push, names.target);
     const aside = moveAside(names, this.#options.renames);
     if (aside.kind === 'vanished') return { kind: 'already-there' };
     if (aside.kind !== 'placed') return this.#notPlaced(push.path, names.target, aside);
-    const found = this.#lookBeside(push.path, names);
+    const found = this.#displacedBy(operation, names, held);
     if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
     const back = moveBack(names, this.#options.renames);
     if (typeof back === 'object') return refused(back);
@@ -199,8 +207,12 @@ export class Swapper {
       removeTemporary(staged.temporary);
   }
 
-  #lookBeside(path: ReplicaPath, names: { temporary: string; temporaryName: string }): Observation {
-    return lookAt(names.temporary, childOf(parentOf(path), names.temporaryName));
+  /** What has the temporary name now, of which a file that was held need not be read again. */
+  #displacedBy({ push, replaces }: Ready, names: Staged, held: HeldFile | undefined): Observation {
+    const known = replaces.kind === 'file' ? held?.movedTo(names.temporary, replaces) : undefined;
+    const found = known ?? lookAt(names.temporary, childOf(parentOf(push.path), names.temporaryName));
+    if (found.kind === 'entry') this.#options.sightings.displace(push, found);
+    return found;
   }
 
   #notPlaced(

@@ -5,7 +5,12 @@ import type { ObjectStore, Staged } from './objects.ts';
 import type { About } from './versions.ts';
 
 /** A displaced file, link or directory, which has the full path `from` and is to become a version. */
-export type Adoption = About & { readonly from: string; readonly entry: Entry };
+export type Adoption = About & {
+  readonly from: string;
+  readonly entry: Entry;
+  /** Of the look that showed the entry at `from`. Default: the file is read. */
+  readonly stamp?: string;
+};
 
 /** The row of a version. Not new where one that says the same was renewed. */
 export type InsertedRow = { readonly id: string; readonly isNew: boolean };
@@ -70,9 +75,14 @@ function adoptSome(all: readonly Adoption[], tools: AdoptTools): Adopted[] {
 
 function stage(adoption: Adoption, { objects }: AdoptTools): Step {
   const step = { adoption, staged: undefined, row: { id: '', isNew: false }, failure: undefined };
-  if (adoption.entry.kind !== 'file') return step;
+  const { from, entry, stamp } = adoption;
+  if (entry.kind !== 'file') return step;
   try {
-    return { ...step, staged: objects.stageFile(adoption.from) };
+    const { digest, size } = entry;
+    return {
+      ...step,
+      staged: objects.stageFile(from, stamp === undefined ? undefined : { digest, size, stamp }),
+    };
   } catch (error) {
     return { ...step, failure: errorOf(error) };
   }

@@ -18,8 +18,11 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isOpenForWriting } from '../files/lease.ts';
+import { stampOf } from '../files/observe.ts';
 
-const chunkBytes = 1024 * 1024;
+/** Larger reads do not stay in the processor's cache until they are hashed. */
+const chunkBytes = 256 * 1024;
 /** An object without a version is what a crash between two steps left; after this long nobody is in between. */
 const orphanMs = 3600 * 1000;
 
@@ -30,9 +33,14 @@ export type Staged = {
   /** Full path of the file to be renamed into the store. */
   readonly at: string;
   readonly fd: number;
+  /** It was not read here, but known by its stamp. */
+  readonly unread?: true;
   /** Full path of a source that was copied, to be unlinked once the version is recorded. */
   readonly consume: string | undefined;
 };
+
+/** What a file was seen to hold under a stamp. */
+export type Seen = { readonly digest: string; readonly size: number; readonly stamp: string };
 
 export type ObjectsRemoved = { objects: number; bytes: number };
 
@@ -51,16 +59,19 @@ export class ObjectStore {
   /**
    * Prepares a regular file to be taken over: as it is when it lies on the same file system and has no
    * other name, else as a copy. A process that still has the file open writes on into what was taken over,
-   * so nothing of it is lost; `open` notices. Throws the errors of the file system, ELOOP for a symlink.
+   * so nothing of it is lost; `open` notices. It is not read where it still is what was `seen`. Throws the errors of the file
+   * system, ELOOP for a symlink.
    */
-  stageFile(from: string): Staged {
+  stageFile(from: string, seen?: Seen): Staged {
     const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const found = fstatSync(source);
       if (!found.isFile()) throw new Error(`expected a regular file to keep, found another type at ${from}`);
       if (found.nlink !== 1 || found.dev !== statSync(this.folder).dev) return this.#stageCopy(source, from);
-      const { digest, size } = digestOf(source);
-      return { digest, size, at: from, fd: source, consume: undefined };
+      const file = { at: from, fd: source, consume: undefined };
+      if (seen !== undefined && isStill(source, seen.stamp))
+        return { digest: seen.digest, size: seen.size, ...file, unread: true };
+      return { ...digestOf(source), ...file };
     } catch (error) {
       closeSync(source);
       throw error;
@@ -83,6 +94,9 @@ export class ObjectStore {
   place(staged: Staged, options: { readonly sync: boolean }): void {
     const to = this.pathOf(staged.digest);
     if (this.#holds(to, staged.digest)) {
+      // What goes away for good was read.
+      if (staged.unread === true && digestOf(staged.fd).digest !== staged.digest)
+        throw new Error(`${staged.at} changed while it was kept`);
       unlinkSync(staged.at);
       return;
     }
@@ -253,6 +267,11 @@ function digestOf(
     each(chunk);
     size += count;
   }
+}
+
+/** Whether nothing about the file changed, and nobody could be about to change it. */
+function isStill(fd: number, stamp: string): boolean {
+  return stampOf(fstatSync(fd, { bigint: true })) === stamp && isOpenForWriting(fd) === false;
 }
 
 function writeAll(fd: number, content: Uint8Array): void {
