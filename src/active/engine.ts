@@ -8,6 +8,7 @@ import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
 import { agreedBelow } from './agreement.ts';
 import type { Canaries } from './canary.ts';
+import { Announcer } from './early-blocks.ts';
 import type { Peer } from './peer.ts';
 import type { Tree } from './tree.ts';
 import { Walking } from './walking.ts';
@@ -55,10 +56,16 @@ export class Engine {
   #degraded: WatchProblem | undefined;
   #stopped = false;
   #quiet: (() => void)[] = [];
+  readonly #announcer: Announcer;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#dirty = new DirtyPaths({ deleteHoldMs: options.deleteHoldMs, maxWaitMs: options.maxWaitMs });
+    this.#announcer = new Announcer({
+      tree: options.tree,
+      peers: () => this.#peers,
+      onAnnounced: () => (this.#stopped ? undefined : this.#lookSoon()),
+    });
     this.#walking = new Walking({
       tree: options.tree,
       peers: () => this.#peers,
@@ -180,7 +187,7 @@ export class Engine {
     const now = this.#options.now();
     const present = new Map<ReplicaPath, number>();
     for (let looks = 0; looks < looksPerTurn; ) {
-      const due = this.#dirty.takeDue(now, looksPerTurn);
+      const due = this.#announcer.announce(this.#dirty.takeDue(now, looksPerTurn));
       if (due.length === 0) break;
       looks += due.length;
       this.#options.tree.lookToSend(due, (path, seen) => {

@@ -177,6 +177,23 @@ function openQuietly(full: string): number {
   }
 }
 
+/** How many bytes `observe` would read of a file: 0 where its stamp is `known`, somebody writes to it, or it is no file. */
+export function unreadBytes(full: string, known: string | undefined): number {
+  let fd: number | undefined;
+  try {
+    fd = openQuietly(full);
+    const stats = fstatSync(fd, { bigint: true });
+    const isUnread = stats.isFile() && stampOf(stats) !== known && isOpenForWriting(fd) !== true;
+    return isUnread ? Number(stats.size) : 0;
+  } catch (error) {
+    // The look that follows tells what is the matter.
+    if (errnoCode(error) === '') throw error;
+    return 0;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
 function ownershipOf(stats: BigIntStats): Ownership {
   return { owner: ownerName(Number(stats.uid)), group: groupName(Number(stats.gid)) };
 }

@@ -91,6 +91,22 @@ describe('a large file that is displaced', () => {
     assert.equal(leftovers(passive.root), '');
   });
 
+  it('is known when it comes to the push of somebody who asked for its blocks', async () => {
+    await using passive = await Passive.open();
+    const sender = await passive.session();
+    writeFileSync(large(passive), old);
+    const { ctimeMs } = statSync(large(passive));
+    await eventually('the file rests', () => Date.now() - ctimeMs > 100);
+    sender.say({ t: 'blocks', id: 1000, path });
+    const known = (): boolean => passive.node.cache.get(path) !== undefined;
+    await eventually('the file is known', known);
+    const before = bytesRead();
+    const id = sender.push(path, '', { put: fileOf(put), expect: fileOf(old), content: 'stream' });
+    sender.say({ t: 'chunk', id, last: true }, Buffer.from(put));
+    assert.deepEqual((await sender.until('ack')).result, { kind: 'applied' });
+    assert.ok(bytesRead() - before < old.length / 2, `${bytesRead() - before} bytes were read`);
+  });
+
   const edits: readonly [string, (file: string) => void][] = [
     [
       'in place',
