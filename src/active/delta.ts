@@ -10,7 +10,8 @@ const searchedBytes = 32 * 1024 * 1024;
 
 /**
  * Says a content in terms of the blocks that the peer has, as rsync does: a window moves over what is new until it is
- * one of them, and goes on block by block from there. What is yielded may refer to the chunks that were taken.
+ * one of them, and goes on block by block from there. Chunks are good until the next one is asked for, and so is what is
+ * yielded.
  */
 export function* delta(chunks: Iterable<Buffer>, known: KnownBlocks): Generator<Piece> {
   const matcher = new Matcher(known);
@@ -40,6 +41,8 @@ class Matcher {
   readonly #rolling = new RollingCrc(blockBytes);
   /** What was taken and not said yet, and where in the file it begins. */
   #held: Buffer = Buffer.alloc(0);
+  /** Holds what is left over of one chunk, and the next one behind it. */
+  #joined: Buffer = Buffer.alloc(0);
   #offset = 0;
   /** Where the window begins in `held`, or behind its end; what is before it is new. */
   #at = 0;
@@ -54,13 +57,33 @@ class Matcher {
 
   *pieces(chunks: Iterable<Buffer>): Generator<Piece> {
     for (const chunk of chunks) {
+      this.#take(chunk);
+      yield* this.#match();
       const known = Math.min(this.#at, this.#held.byteLength);
       if (known > 0) yield this.#held.subarray(0, known);
       this.#forget(known);
-      this.#held = this.#held.byteLength === 0 ? chunk : Buffer.concat([this.#held, chunk]);
-      yield* this.#match();
+      // The next chunk may come in the memory of this one.
+      this.#keep(this.#held);
     }
     if (this.#held.byteLength > 0) yield this.#held;
+  }
+
+  #take(chunk: Buffer): void {
+    const before = this.#held.byteLength;
+    if (before === 0) this.#held = chunk;
+    else {
+      this.#keep(this.#held, before + chunk.byteLength);
+      chunk.copy(this.#joined, before);
+      this.#held = this.#joined.subarray(0, before + chunk.byteLength);
+    }
+  }
+
+  /** Moves what is held to the beginning of memory of its own, with room for so many bytes. */
+  #keep(held: Buffer, room = held.byteLength): void {
+    const joined = room > this.#joined.byteLength ? Buffer.allocUnsafe(2 * room) : this.#joined;
+    held.copy(joined, 0);
+    this.#joined = joined;
+    this.#held = joined.subarray(0, held.byteLength);
   }
 
   /** These bytes of `held` are said. */

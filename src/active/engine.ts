@@ -7,6 +7,7 @@ import type { Observation } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
 import type { Canaries } from './canary.ts';
+import { Announcer } from './early-blocks.ts';
 import type { Peer } from './peer.ts';
 import { Pressure } from './pressure.ts';
 import type { Tree } from './tree.ts';
@@ -56,10 +57,16 @@ export class Engine {
   #degraded: WatchProblem | undefined;
   #stopped = false;
   #quiet: (() => void)[] = [];
+  readonly #announcer: Announcer;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#dirty = new DirtyPaths({ deleteHoldMs: options.deleteHoldMs, maxWaitMs: options.maxWaitMs });
+    this.#announcer = new Announcer({
+      tree: options.tree,
+      peers: () => this.#peers,
+      onAnnounced: () => (this.#stopped ? undefined : this.#lookSoon()),
+    });
     this.#walking = new Walking({
       tree: options.tree,
       peers: () => this.#peers,
@@ -183,7 +190,7 @@ export class Engine {
     const now = this.#options.now();
     const present = new Map<ReplicaPath, number>();
     for (let looks = 0; looks < looksPerTurn; ) {
-      const due = this.#dirty.takeDue(now, looksPerTurn);
+      const due = this.#announcer.announce(this.#dirty.takeDue(now, looksPerTurn));
       if (due.length === 0) break;
       looks += due.length;
       this.#options.tree.lookToSend(due, (path, seen) => {

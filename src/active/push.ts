@@ -2,10 +2,9 @@ import { absent, type Entry } from '../core/entry.ts';
 import { type Reason, retryOf } from '../core/failure.ts';
 import { ancestorsOf, type ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
-import { blockBytes } from '../files/blocks.ts';
 import { passed } from '../log/trace.ts';
 import { delta } from './delta.ts';
-import { askBlocks } from './questions.ts';
+import { blocksOf, isWorthDelta } from './early-blocks.ts';
 import type { Content, PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
 
@@ -27,9 +26,6 @@ export async function pushEntry(session: Session, tree: Tree, push: Push): Promi
   return outcome;
 }
 
-/** From this size on the content of a file that the peer has in another version is worth a question about it. Bytes. */
-const deltaFromBytes = 1024 * 1024;
-
 /** The content as it is sent first; undefined where the file is no longer what the push says. */
 async function contentOf(
   session: Session,
@@ -37,10 +33,8 @@ async function contentOf(
   { path, expect, put }: Push,
 ): Promise<Content | undefined> {
   const content = tree.content(path, expect, put);
-  const large = put.kind === 'file' && put.size >= deltaFromBytes;
-  if (content?.kind !== 'stream' || !large || expect.kind !== 'file' || expect.size < blockBytes)
-    return content;
-  const known = await askBlocks(session, path);
+  if (content?.kind !== 'stream' || put.kind !== 'file' || !isWorthDelta(expect, put.size)) return content;
+  const known = await blocksOf(session, path);
   if (known === undefined || known.count === 0) return content;
   return { kind: 'delta', chunks: () => delta(content.chunks(), known) };
 }

@@ -16,7 +16,10 @@ import {
   type Welcome,
 } from '../wire/message.ts';
 
-/** How the content of a pushed file travels. `chunks` ends with an error when the file changed meanwhile. */
+/**
+ * How the content of a pushed file travels. `chunks` ends with an error when the file changed meanwhile; each of its buffers is
+ * good until the next one is asked for.
+ */
 export type Content =
   | { readonly kind: 'none' }
   | { readonly kind: 'local' }
@@ -26,6 +29,9 @@ export type Content =
 
 /** A piece of a file's content: bytes, or where the peer's own file has them. */
 export type Piece = Buffer | { readonly from: number; readonly bytes: number };
+
+/** So much of a content is sent, or found on the peer, in one turn of the event loop at most. */
+const bytesPerTurn = 1024 * 1024;
 
 /** Pushes that are placed together or not at all. */
 export type PushSet = NonNullable<PushMessage['set']>;
@@ -165,12 +171,17 @@ export class Session {
     chunks: () => Iterable<Piece>,
     waiting: { sentAt: number },
   ): Promise<boolean> {
-    let held: Piece | undefined;
+    let sinceTurn = 0;
     try {
-      for (const chunk of chunks()) {
-        if (held !== undefined) this.#sendChunk(id, held, false);
-        held = chunk;
+      for (const piece of chunks()) {
         waiting.sentAt = performance.now();
+        sinceTurn += Buffer.isBuffer(piece) ? piece.byteLength : piece.bytes;
+        await this.#sendPiece(id, piece);
+        // What was sent leaves only between two turns, and others want theirs.
+        if (sinceTurn >= bytesPerTurn) {
+          sinceTurn = 0;
+          await new Promise((resolve) => setImmediate(resolve));
+        }
         await this.writable();
         if (!this.open || !this.#pushes.has(id)) return true;
       }
@@ -179,13 +190,14 @@ export class Session {
       this.#connection.send({ t: 'abort', id });
       return false;
     }
-    this.#sendChunk(id, held ?? Buffer.alloc(0), true);
+    this.#connection.send({ t: 'chunk', id, last: true });
     return true;
   }
 
-  #sendChunk(id: number, piece: Piece, last: boolean): void {
-    if (Buffer.isBuffer(piece)) this.#connection.send({ t: 'chunk', id, last }, piece);
-    else this.#connection.send({ t: 'chunk', id, last, copy: piece });
+  /** Resolves when the piece may be overwritten. */
+  async #sendPiece(id: number, piece: Piece): Promise<void> {
+    if (Buffer.isBuffer(piece)) await this.#connection.sendLarge({ t: 'chunk', id, last: false }, piece);
+    else this.#connection.send({ t: 'chunk', id, last: false, copy: piece });
   }
 
   /** Asks; collects answers until the one that `isLast` accepts. Undefined when the link ended before. */

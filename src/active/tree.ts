@@ -5,7 +5,7 @@ import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
-import { observe, timeText } from '../files/observe.ts';
+import { observe, timeText, unreadBytes } from '../files/observe.ts';
 import { resembles } from '../files/resembles.ts';
 import { type ScanOptions, scan, scanFolders } from '../files/scan.ts';
 import type { Scanned } from '../files/walk.ts';
@@ -110,6 +110,12 @@ export class Tree {
     return this.#observeToSend(directories, path);
   }
 
+  /** How much is to be read of a file that rests to know what it holds; 0 of any other, and where that is known. */
+  unreadBytes(path: ReplicaPath): number {
+    const parent = this.#openDirectories().parentOf(path);
+    return parent.ok ? unreadBytes(parent.child(nameOf(path)), this.#options.cache.get(path)?.stamp) : 0;
+  }
+
   #observeToSend(directories: Directories, path: ReplicaPath): Observation {
     let content: Buffer | undefined;
     const seen = this.#observe(directories, path, (bytes) => {
@@ -186,26 +192,32 @@ export class Tree {
     if (put.size > maxBodyBytes) return { kind: 'stream', chunks: () => this.#chunks(path, put) };
     const read = this.#recent.contentOf(path, put);
     if (read !== undefined) return { kind: 'inline', bytes: read };
-    const bytes = [...this.#chunksOrNothing(path, put)];
-    return bytes.length === 0 && put.size > 0 ? undefined : { kind: 'inline', bytes: Buffer.concat(bytes) };
+    const bytes = this.#wholeOf(path, put);
+    return bytes === undefined ? undefined : { kind: 'inline', bytes };
   }
 
-  *#chunksOrNothing(path: ReplicaPath, put: FileEntry): Generator<Buffer> {
+  #wholeOf(path: ReplicaPath, put: FileEntry): Buffer | undefined {
+    const parts: Buffer[] = [];
     try {
-      yield* [...this.#chunks(path, put)];
+      for (const chunk of this.#chunks(path, put)) parts.push(Buffer.from(chunk));
+      return Buffer.concat(parts);
     } catch (error) {
       if (!(error instanceof ContentChanged)) throw error;
+      return undefined;
     }
   }
 
-  /** Reads the file in bodies of frame size. Throws ContentChanged before the last one if it is not `put`. */
+  /**
+   * Reads the file in bodies of frame size, all into the same memory. Throws ContentChanged before the last one if it is not
+   * `put`.
+   */
   *#chunks(path: ReplicaPath, put: FileEntry): Generator<Buffer> {
     const fd = this.#open(path);
     try {
+      const chunk = Buffer.allocUnsafe(Math.min(put.size, maxBodyBytes));
       let left = put.size;
       while (left > 0) {
-        const chunk = Buffer.allocUnsafe(Math.min(left, maxBodyBytes));
-        const size = this.#read(fd, chunk, path);
+        const size = this.#read(fd, chunk.subarray(0, Math.min(left, chunk.byteLength)), path);
         if (size === 0) throw new ContentChanged(path);
         const bytes = chunk.subarray(0, size);
         left -= size;

@@ -15,9 +15,6 @@ const symlinkNoFollow = 0x100;
 const renameNoReplaceFlag = 1;
 const renameExchangeFlag = 2;
 const utimeOmit = (1n << 30n) - 2n;
-const setLease = 1024;
-const readLease = 0;
-const noLease = 2;
 const lockExclusive = 2;
 const lockNonBlocking = 4;
 
@@ -70,12 +67,6 @@ function load() {
     futimens: library.func('int futimens(int, const int64_t *)') as (
       fd: number,
       times: BigInt64Array,
-    ) => number,
-    fcntl: library.func('int fcntl(int, int, ...)') as (
-      fd: number,
-      command: number,
-      type: string,
-      value: number,
     ) => number,
     flock: library.func('int flock(int, int)') as (fd: number, operation: number) => number,
     llistxattr: library.func(
@@ -174,27 +165,6 @@ export function setTimes(target: Target, mtime: string): void {
       ? futimens(target, times)
       : utimensat(atCwd, withoutNul(target), times, symlinkNoFollow);
   if (result !== 0) throw systemError('utimensat', target);
-}
-
-let listening = false;
-
-/**
- * Whether any process, this one included, has the file open for writing or mapped for it. `fd` is open for
- * reading only. The kernel grants a read lease exactly when nobody has; it is given back at once.
- * Undefined where leases are not available: the file system has none, or the file is another user's.
- */
-export function isOpenForWriting(fd: number): boolean | undefined {
-  if (!listening) {
-    // Somebody who opens the file while we hold the lease makes the kernel send SIGIO, which would end the process.
-    process.on('SIGIO', () => undefined);
-    listening = true;
-  }
-  const { fcntl } = libc();
-  if (fcntl(fd, setLease, 'int', readLease) === 0) {
-    fcntl(fd, setLease, 'int', noLease);
-    return false;
-  }
-  return lastCode() === 'EAGAIN' ? true : undefined;
 }
 
 /**

@@ -13,7 +13,8 @@ import { nameOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories, OpenParent } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
 import { sha256OfFile } from './hash.ts';
-import { isOpenForWriting, type Target } from './native.ts';
+import { isOpenForWriting } from './lease.ts';
+import type { Target } from './native.ts';
 import type { EntryCache, Observation } from './observation.ts';
 import { groupName, ownerName } from './owners.ts';
 import { namesAccounts, readXattrs } from './xattr.ts';
@@ -179,12 +180,39 @@ function openQuietly(full: string): number {
   }
 }
 
+/** How many bytes `observe` would read of a file: 0 where its stamp is `known`, somebody writes to it, or it is no file. */
+export function unreadBytes(full: string, known: string | undefined): number {
+  let fd: number | undefined;
+  try {
+    fd = openQuietly(full);
+    const stats = fstatSync(fd, { bigint: true });
+    const isUnread = stats.isFile() && stampOf(stats) !== known && isOpenForWriting(fd) !== true;
+    return isUnread ? Number(stats.size) : 0;
+  } catch (error) {
+    // The look that follows tells what is the matter.
+    if (errnoCode(error) === '') throw error;
+    return 0;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
 function ownershipOf(stats: BigIntStats): Ownership {
   return { owner: ownerName(Number(stats.uid)), group: groupName(Number(stats.gid)) };
 }
 
-function attributesOf(target: Target, stats: BigIntStats): Ownership & { mode: number; xattrs: Xattrs } {
+/** What is replicated of any file besides its content. Throws system errors. */
+export function attributesOf(
+  target: Target,
+  stats: BigIntStats,
+): Ownership & { mode: number; xattrs: Xattrs } {
   return { mode: Number(stats.mode & 0o7777n), ...ownershipOf(stats), xattrs: readXattrs(target) };
+}
+
+/** Whether every change after `now` (milliseconds since 1970) will give what has this stamp another one. */
+export function tellsOfChanges(stamp: string, now: number): boolean {
+  const [, , , mtimeNs = '', ctimeNs = ''] = stamp.split(':');
+  return [mtimeNs, ctimeNs].every((time) => now - Number(time) / 1e6 > racyMs);
 }
 
 /** Identifies an inode and its state: any change of content or attributes moves the ctime, which nobody can set. */

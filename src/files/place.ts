@@ -20,6 +20,7 @@ import { applyAttributes, changeAttributes, ownerIds } from './attributes.ts';
 import { errnoFailure } from './errno.ts';
 import { type CallResult, renameExchange, renameNoReplace, setTimes } from './native.ts';
 import { plainAside, plainExchange, plainNoReplace } from './plain-rename.ts';
+import { WriteBack } from './write-back.ts';
 
 /** A directory that was opened without following links; its children are reached through its descriptor. */
 export type Place = { readonly fd: number; child(name: string): string };
@@ -58,6 +59,7 @@ export class StagedFile {
   readonly names: Staged;
   readonly #fd: number;
   readonly #hash: Hash = createHash('sha256');
+  readonly #writeBack: WriteBack;
   #size = 0;
   #open = true;
   /** What went wrong with a write: the file may hold part of it, so it can never be finished. */
@@ -66,6 +68,7 @@ export class StagedFile {
   private constructor(names: Staged, fd: number) {
     this.names = names;
     this.#fd = fd;
+    this.#writeBack = new WriteBack(fd);
   }
 
   /** `nonce`: 12 hexadecimal digits that no other file in this directory uses. */
@@ -83,6 +86,7 @@ export class StagedFile {
       for (let at = 0; at < bytes.byteLength; ) at += writeSync(this.#fd, bytes, at);
       this.#hash.update(bytes);
       this.#size += bytes.byteLength;
+      this.#writeBack.reached(this.#size);
     });
     if (!written.ok) this.#broken = written.failure;
     return this.#broken;

@@ -25,11 +25,12 @@ import {
 } from './operation.ts';
 import { inOrder } from './order.ts';
 import { type PushSet, PushSets } from './sets.ts';
+import { Sightings } from './sightings.ts';
 import { Stager, type StagerOptions } from './stage.ts';
 import { Swapper } from './swap.ts';
 
 /** What the applier needs of the rest of the node. */
-export type ApplierOptions = StagerOptions & {
+export type ApplierOptions = Omit<StagerOptions, 'sightings'> & {
   readonly keepVersions: KeepVersions;
   /** Makes names in open directories, and all that was kept, survive a power cut. */
   readonly settle: (directories: readonly number[]) => void;
@@ -63,11 +64,13 @@ export class Applier {
   constructor(options: ApplierOptions) {
     this.#options = options;
     this.#directories = new Directories(options.root);
-    this.#stager = new Stager(options);
+    const sightings = new Sightings();
+    this.#stager = new Stager({ ...options, sightings });
     this.#sets = new PushSets(options.root);
     const { keepVersions, renames = kernelRenames } = options;
     const keepsRefused = options.keepRefused !== undefined;
-    this.#swapper = new Swapper({ directories: this.#directories, keepVersions, keepsRefused, renames });
+    const directories = this.#directories;
+    this.#swapper = new Swapper({ directories, keepVersions, keepsRefused, renames, sightings });
   }
 
   /** Operations that can be committed, and bytes staged for them. */

@@ -11,7 +11,7 @@ export type Displaced = {
   readonly path: ReplicaPath;
   readonly entry: Exclude<Entry, { kind: 'absent' }>;
   readonly reason: VersionReason;
-  /** Of a file as it was found to be `entry`, while nobody had it open for writing. */
+  /** Of a file as it was found to be `entry`, while nobody had it open for writing. Default: only reading it tells. */
   readonly stamp?: string | undefined;
 };
 

@@ -264,6 +264,16 @@ export class Inspector {
       if (fd !== undefined) closeSync(fd);
     }
     this.#connection.send({ t: 'blocks', id, last: true });
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#foresee(path);
+  }
+
+  /** Who asks for blocks will soon push: by then this file is known. Changes meanwhile show in its stamp. */
+  #foresee(path: ReplicaPath): void {
+    const { root, watchlists, cache } = this.#node;
+    if (this.#memory === undefined || !watchlists.includes(path)) return;
+    using directories = new Directories(root);
+    observe({ directories, path, cache, maxFileSizeBytes: Number.MAX_SAFE_INTEGER, checkWriters: true });
   }
 
   #open(path: ReplicaPath, version: string | undefined): number | undefined {

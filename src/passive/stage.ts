@@ -23,6 +23,7 @@ import {
 import type { AckResult, PushMessage } from '../wire/message.ts';
 import { BaseFile } from './base.ts';
 import { answer, failureOf, type Operation, refused, type StagedOperation } from './operation.ts';
+import type { Sightings } from './sightings.ts';
 import { lackOfSpace, Space } from './space.ts';
 
 /** What admitting and staging needs of the rest of the node. */
@@ -30,6 +31,7 @@ export type StagerOptions = {
   readonly root: string;
   readonly watchlists: { includes(path: ReplicaPath): boolean; impliedDirectory(path: ReplicaPath): boolean };
   readonly cache: EntryCache;
+  readonly sightings: Sightings;
   /** This node's own agreed entries with the sender. */
   readonly agreed: (path: ReplicaPath) => Entry | undefined;
   /** Notes what is about to be changed or placed, right before it is. Default: a crash is not prepared for. */
@@ -77,8 +79,10 @@ export class Stager {
     const parent = where.directories.parentOf(path);
     if (!parent.ok && parent.reason === 'not-confined' && put.kind !== 'absent')
       return answer(push, refused(parent));
+    const now = Date.now();
     const disk = this.#look(path, parent);
     if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
+    this.#options.sightings.admit(push, disk, now);
     // A directory that only leads to a listed file is made where it is missing and otherwise left alone.
     if (implied && disk.entry.kind === 'directory') return answer(push, { kind: 'already-there' });
     // Our own ledger counts only where the disk is neither what is put nor what the sender expects.

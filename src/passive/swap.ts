@@ -5,6 +5,7 @@ import type { PathFailure } from '../core/failure.ts';
 import { childOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import type { Directories } from '../files/confined.ts';
 import { errnoCode, errnoFailure } from '../files/errno.ts';
+import type { HeldFile } from '../files/held.ts';
 import type { Observation } from '../files/observation.ts';
 import { observeAt } from '../files/observe.ts';
 import {
@@ -19,6 +20,7 @@ import {
 import type { AckResult } from '../wire/message.ts';
 import { type Displaced, type KeepVersions, keepOneBy, type VersionReason } from './displaced.ts';
 import { failureOf, type Operation, type Ready, refused, type StagedOperation } from './operation.ts';
+import type { Sightings } from './sightings.ts';
 import { lookAfterWriters, lookAt, removeTemporary } from './temporary.ts';
 
 export type SwapperOptions = {
@@ -27,6 +29,7 @@ export type SwapperOptions = {
   /** Whether our own content that met a conflict becomes a version too. */
   readonly keepsRefused: boolean;
   readonly renames: Renames;
+  readonly sightings: Sightings;
 };
 
 type Removal = Extract<Operation, { kind: 'remove' }>;
@@ -43,8 +46,6 @@ type Exchanged = AckResult | 'in-place';
  */
 export class Swapper {
   readonly #options: SwapperOptions;
-  /** Stamps of displaced files that nobody has open for writing, as they were when they were compared. */
-  readonly #stamps = new WeakMap<Ready, string>();
 
   constructor(options: SwapperOptions) {
     this.#options = options;
@@ -99,7 +100,7 @@ export class Swapper {
   retire(operations: readonly Ready[]): (PathFailure | undefined)[] {
     const failures = operations.map(removeWorthless);
     const kept = operations.flatMap((operation, index) => {
-      const displaced = displacedBy(operation, this.#stamps.get(operation));
+      const displaced = displacedBy(operation, this.#options.sightings.stampOfDisplaced(operation.push));
       return displaced === undefined ? [] : [{ index, displaced }];
     });
     const outcomes =
@@ -119,6 +120,7 @@ export class Swapper {
       removeTemporary(staged.temporary);
       return refused(full);
     }
+    using held = this.#options.sightings.hold(push, staged.target);
     const placement = placeStaged(staged, replaces, this.#options.renames);
     if (placement.kind !== 'placed') {
       const result = this.#notPlaced(push.path, staged.target, placement);
@@ -127,7 +129,7 @@ export class Swapper {
     }
     if (replaces.kind === 'directory') this.#options.directories.forget(push.path);
     if (placement.displaced === undefined) return 'in-place';
-    const found = this.#lookBeside(operation, staged);
+    const found = this.#displacedBy(operation, staged, held);
     if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
     // Somebody saved the file between our look and the exchange. What they wrote goes back.
     const stuck = exchangeBack(staged, this.#options.renames);
@@ -148,10 +150,11 @@ export class Swapper {
       this.#options.directories.forget(push.path);
       return { kind: 'applied' };
     }
+    using held = this.#options.sightings.hold(push, names.target);
     const aside = moveAside(names, this.#options.renames);
     if (aside.kind === 'vanished') return { kind: 'already-there' };
     if (aside.kind !== 'placed') return this.#notPlaced(push.path, names.target, aside);
-    const found = this.#lookBeside(operation, names);
+    const found = this.#displacedBy(operation, names, held);
     if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
     const back = moveBack(names, this.#options.renames);
     if (typeof back === 'object') return refused(back);
@@ -203,17 +206,23 @@ export class Swapper {
       removeTemporary(staged.temporary);
   }
 
-  #lookBeside(operation: Ready, { temporary, temporaryName }: Staged): Observation {
+  /** What has the temporary name now, of which a file that was held need not be read again. */
+  #displacedBy({ push, replaces }: Ready, names: Staged, held: HeldFile | undefined): Observation {
+    const { sightings } = this.#options;
+    const known = replaces.kind === 'file' ? held?.movedTo(names.temporary, replaces) : undefined;
+    if (known !== undefined) {
+      sightings.displace(push, known);
+      return known;
+    }
     let isUnwritten = false;
-    const beside = childOf(parentOf(operation.push.path), temporaryName);
-    const found = observeAt(temporary, beside, {
+    const found = observeAt(names.temporary, childOf(parentOf(push.path), names.temporaryName), {
       maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
       checkWriters: true,
       onUnwritten: () => {
         isUnwritten = true;
       },
     });
-    if (isUnwritten && found.kind === 'entry') this.#stamps.set(operation, found.stamp);
+    if (isUnwritten && found.kind === 'entry') sightings.displace(push, found);
     return found;
   }
 

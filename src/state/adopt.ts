@@ -8,7 +8,7 @@ import type { About } from './versions.ts';
 export type Adoption = About & {
   readonly from: string;
   readonly entry: Entry;
-  /** Of the file when it was read last, as what `entry` says, while nobody had it open for writing. */
+  /** Of the file when it was found to be `entry`, while nobody had it open for writing. Default: it is read. */
   readonly stamp?: string | undefined;
 };
 
@@ -78,7 +78,8 @@ function stage(adoption: Adoption, { objects }: AdoptTools): Step {
   const { from, entry, stamp } = adoption;
   if (entry.kind !== 'file') return step;
   try {
-    const seen = stamp === undefined ? undefined : { stamp, digest: entry.digest, size: entry.size };
+    const { digest, size } = entry;
+    const seen = stamp === undefined ? undefined : { digest, size, stamp };
     return { ...step, staged: objects.stageFile(from, seen) };
   } catch (error) {
     return { ...step, failure: errorOf(error) };

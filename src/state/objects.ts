@@ -18,10 +18,12 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isOpenForWriting } from '../files/lease.ts';
 import { renameNoReplace } from '../files/native.ts';
 import { stampOf } from '../files/observe.ts';
 
-const chunkBytes = 1024 * 1024;
+/** Larger reads do not stay in the processor's cache until they are hashed. */
+const chunkBytes = 256 * 1024;
 /** An object without a version is what a crash between two steps left; after this long nobody is in between. */
 const orphanMs = 3600 * 1000;
 /** Of everything in the store. */
@@ -36,12 +38,14 @@ export type Staged = {
   readonly fd: number;
   /** Permission bits. */
   readonly mode: number;
+  /** It was not read here, but known by its stamp. */
+  readonly unread?: true;
   /** Full path of a source that was copied, to be unlinked once the version is recorded. */
   readonly consume: string | undefined;
 };
 
-/** What a file held when it was read, and its stamp then. */
-export type Seen = { readonly stamp: string; readonly digest: string; readonly size: number };
+/** What a file was seen to hold under a stamp, while nobody had it open for writing. */
+export type Seen = { readonly digest: string; readonly size: number; readonly stamp: string };
 
 export type ObjectsRemoved = { objects: number; bytes: number };
 
@@ -63,10 +67,8 @@ export class ObjectStore {
   /**
    * Prepares a regular file to be taken over: as it is when it lies on the same file system and has no
    * other name, else as a copy. A process that still has the file open writes on into what was taken over,
-   * so nothing of it is lost; `open` notices. Throws the errors of the file system, ELOOP for a symlink.
-   *
-   * `seen`: what it held when somebody read it while nobody had it open for writing. It is not read again where its
-   * stamp is still that one.
+   * so nothing of it is lost; `open` notices. It is not read where it still is what was `seen`. Throws the errors of the
+   * file system, ELOOP for a symlink.
    */
   stageFile(from: string, seen?: Seen): Staged {
     const source = openSync(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -75,8 +77,11 @@ export class ObjectStore {
       if (!found.isFile()) throw new Error(`expected a regular file to keep, found another type at ${from}`);
       this.#device ??= statSync(this.folder, { bigint: true }).dev;
       if (found.nlink !== 1n || found.dev !== this.#device) return this.#stageCopy(source, from);
-      const { digest, size } = seen?.stamp === stampOf(found) ? seen : digestOf(source);
-      return { digest, size, at: from, fd: source, mode: Number(found.mode & 0o7777n), consume: undefined };
+      const mode = Number(found.mode & 0o7777n);
+      const file = { at: from, fd: source, mode, consume: undefined };
+      if (seen?.stamp !== stampOf(found) || isOpenForWriting(source) !== false)
+        return { ...digestOf(source), ...file };
+      return { digest: seen.digest, size: seen.size, ...file, unread: true };
     } catch (error) {
       closeSync(source);
       throw error;
@@ -99,7 +104,12 @@ export class ObjectStore {
   place(staged: Staged, options: { readonly sync: boolean }): void {
     const to = this.pathOf(staged.digest);
     if (options.sync) fsyncSync(staged.fd);
-    if (!this.#moveIn(staged, to)) return unlinkSync(staged.at);
+    if (!this.#moveIn(staged, to)) {
+      // What goes away for good was read.
+      if (staged.unread === true && digestOf(staged.fd).digest !== staged.digest)
+        throw new Error(`${staged.at} changed while it was kept`);
+      return unlinkSync(staged.at);
+    }
     // Not before, since a file that cannot be taken over keeps its mode. The former mode is in the version's entry.
     if (staged.mode !== privateMode) fchmodSync(staged.fd, privateMode);
     if (options.sync) this.sync([staged.digest]);

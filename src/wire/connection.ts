@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { encodeFrame, FrameDecoder, preamble } from './frame.ts';
+import { encodeFrame, encodeHead, FrameDecoder, preamble } from './frame.ts';
 import type { Parsed } from './message.ts';
 
 export type Received<Message> = { readonly message: Message; readonly body: Buffer };
@@ -29,6 +29,8 @@ export class Connection<In, Out extends object> {
   #gatheredBytes = 0;
   #drain: Promise<void> | undefined;
   #drained: (() => void) | undefined;
+  /** Who waits until the stream has taken a body. */
+  readonly #untaken = new Set<() => void>();
 
   constructor(options: ConnectionOptions<In>) {
     this.#options = options;
@@ -66,6 +68,26 @@ export class Connection<In, Out extends object> {
     this.#gatheredBytes += frame.byteLength;
     // What is gathered here the stream does not know of, and it is the stream that says when it is too much.
     if (this.#gatheredBytes >= mostGathered) this.#flush();
+  }
+
+  /** As `send`, without a copy of a large body. Resolves when the stream has no use for its memory any more, or is over. */
+  sendLarge(message: Out, body: Uint8Array): Promise<void> {
+    if (!this.open || body.byteLength < mostGathered) {
+      this.send(message, body);
+      return Promise.resolve();
+    }
+    const head = encodeHead(message, body.byteLength);
+    this.#flush();
+    this.#stream.write(head);
+    return new Promise((resolve) => {
+      const taken = (): void => {
+        this.#untaken.delete(taken);
+        resolve();
+      };
+      // A channel of ssh2 that closes never says what became of it.
+      this.#untaken.add(taken);
+      this.#stream.write(body, taken);
+    });
   }
 
   #flush(): void {
@@ -142,5 +164,6 @@ export class Connection<In, Out extends object> {
     this.#end?.(end);
     this.#end = undefined;
     this.#onDrain();
+    for (const taken of this.#untaken) taken();
   }
 }

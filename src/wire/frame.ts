@@ -32,17 +32,26 @@ export type FrameFault = {
 
 /** One frame as bytes, ready to write. Throws a RangeError when the caller made it too large. */
 export function encodeFrame(header: unknown, body?: Uint8Array): Buffer {
+  const frame = begin(header, body?.byteLength ?? 0, 'with-body');
+  if (body !== undefined) frame.set(body, frame.byteLength - body.byteLength);
+  return frame;
+}
+
+/** All of a frame before its body, which is to be written right behind it. Throws as encodeFrame. */
+export function encodeHead(header: unknown, bodyBytes: number): Buffer {
+  return begin(header, bodyBytes, 'head');
+}
+
+function begin(header: unknown, bodyBytes: number, room: 'head' | 'with-body'): Buffer {
   const json = Buffer.from(JSON.stringify(header), 'utf8');
-  const bodyBytes = body?.byteLength ?? 0;
-  const total = json.byteLength + bodyBytes;
   if (bodyBytes > maxBodyBytes || json.byteLength > maxHeaderBytes) {
     throw new RangeError(`a frame of ${json.byteLength} + ${bodyBytes} bytes is over the limit`);
   }
-  const frame = Buffer.allocUnsafe(lengthsBytes + total);
-  frame.writeUInt32LE(total, 0);
+  const headBytes = lengthsBytes + json.byteLength;
+  const frame = Buffer.allocUnsafe(room === 'head' ? headBytes : headBytes + bodyBytes);
+  frame.writeUInt32LE(json.byteLength + bodyBytes, 0);
   frame.writeUInt32LE(json.byteLength, 4);
   json.copy(frame, lengthsBytes);
-  if (body !== undefined) frame.set(body, lengthsBytes + json.byteLength);
   return frame;
 }
 

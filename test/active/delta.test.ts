@@ -26,8 +26,22 @@ function knownOf(base: Buffer): KnownBlocks {
   }
 }
 
+/** All in the same memory, as a file is read. */
 function* inChunks(content: Buffer, bytes: number): Generator<Buffer> {
-  for (let at = 0; at < content.byteLength; at += bytes) yield Buffer.from(content.subarray(at, at + bytes));
+  const chunk = Buffer.alloc(bytes);
+  for (let at = 0; at < content.byteLength; at += bytes) {
+    const size = content.copy(chunk, 0, at, at + bytes);
+    yield chunk.subarray(0, size);
+    chunk.fill(0);
+  }
+}
+
+/** Each piece is good until the next one is asked for. */
+function deltaOf(content: Buffer, bytes: number, known: KnownBlocks): Piece[] {
+  const pieces: Piece[] = [];
+  for (const piece of delta(inChunks(content, bytes), known))
+    pieces.push(Buffer.isBuffer(piece) ? Buffer.from(piece) : piece);
+  return pieces;
 }
 
 function built(base: Buffer, pieces: readonly Piece[]): Buffer {
@@ -87,7 +101,7 @@ describe('a content in terms of what the peer has', () => {
   for (const [what, content, most] of cases) {
     it(`${what}: at most ${most} bytes are new`, () => {
       for (const bytes of [256 * 1024, 65_536, 100_000]) {
-        const pieces = [...delta(inChunks(content, bytes), known)];
+        const pieces = deltaOf(content, bytes, known);
         assert.ok(built(base, pieces).equals(content));
         assert.ok(newBytes(pieces) <= most, `${newBytes(pieces)} in chunks of ${bytes}`);
       }
@@ -95,7 +109,7 @@ describe('a content in terms of what the peer has', () => {
   }
 
   it('says nothing but what frames can carry', () => {
-    const pieces = [...delta(inChunks(Buffer.concat([randomBytes(600_000, 2), base]), 256 * 1024), known)];
+    const pieces = deltaOf(Buffer.concat([randomBytes(600_000, 2), base]), 256 * 1024, known);
     for (const piece of pieces) {
       if (Buffer.isBuffer(piece)) assert.ok(piece.byteLength <= maxBodyBytes && piece.byteLength > 0);
       else assert.ok(piece.bytes <= maxCopyBytes);
@@ -107,7 +121,7 @@ describe('a content in terms of what the peer has', () => {
     const other = Buffer.concat(Array.from({ length: 35 }, (_, n) => changed(noise, n * 29_000, 64)));
     const large = Buffer.concat([Buffer.alloc(other.byteLength, 1), base]);
     const content = Buffer.concat([other, base]);
-    const pieces = [...delta(inChunks(content, 256 * 1024), knownOf(large))];
+    const pieces = deltaOf(content, 256 * 1024, knownOf(large));
     assert.ok(built(large, pieces).equals(content));
     assert.ok(newBytes(pieces) <= other.byteLength + 777);
   });
@@ -131,7 +145,7 @@ describe('a content in terms of what the peer has', () => {
           let content = small;
           for (const { at, drop, put } of edits)
             content = Buffer.concat([content.subarray(0, at), put, content.subarray(at + drop)]);
-          const pieces = [...delta(inChunks(content, bytes), smallKnown)];
+          const pieces = deltaOf(content, bytes, smallKnown);
           assert.ok(built(small, pieces).equals(content));
         },
       ),
@@ -140,7 +154,7 @@ describe('a content in terms of what the peer has', () => {
   });
 
   it('of a peer that has nothing all is new', () => {
-    const pieces = [...delta(inChunks(base, 256 * 1024), new KnownBlocks(Buffer.alloc(0)))];
+    const pieces = deltaOf(base, 256 * 1024, new KnownBlocks(Buffer.alloc(0)));
     assert.ok(Buffer.concat(pieces.filter((piece) => Buffer.isBuffer(piece))).equals(base));
     assert.equal(new KnownBlocks(Buffer.alloc(rowBytes - 1)).count, 0);
   });

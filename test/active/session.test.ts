@@ -115,9 +115,10 @@ describe('a session', () => {
     );
     await ping(session);
     assert.deepEqual(outcome, { kind: 'changed' });
+    assert.ok(said.every((message) => message.t !== 'chunk' || !message.last));
     assert.deepEqual(
       said.map(({ t }) => t),
-      ['hello', 'push', 'chunk', 'abort', 'ping'],
+      ['hello', 'push', 'chunk', 'chunk', 'abort', 'ping'],
     );
   });
 

@@ -16,11 +16,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { test } from 'node:test';
+import { isOpenForWriting } from '../../src/files/lease.ts';
 import {
   getXattr,
   groupIdOf,
   groupNameOf,
-  isOpenForWriting,
   listXattrs,
   lockFile,
   removeXattr,
@@ -35,6 +35,7 @@ import {
 import { run, temporaryFolder } from './fixture.ts';
 
 const native = new URL('../../src/files/native.ts', import.meta.url).pathname;
+const lease = new URL('../../src/files/lease.ts', import.meta.url).pathname;
 
 test('an exchange swaps two names, whatever they are', () => {
   using folder = temporaryFolder();
@@ -148,7 +149,7 @@ test('whether a directory is open for writing is not known', () => {
 test('a SIGIO does not end a process that has looked for writers, nor keep it alive', () => {
   const script = `
     import { openSync } from 'node:fs';
-    import { isOpenForWriting } from ${JSON.stringify(native)};
+    import { isOpenForWriting } from ${JSON.stringify(lease)};
     isOpenForWriting(openSync('/etc/passwd', 'r'));
     process.kill(process.pid, 'SIGIO');
     setTimeout(() => console.log('alive'), 20);`;

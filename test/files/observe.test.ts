@@ -24,6 +24,7 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { Directories } from '../../src/files/confined.ts';
 import { setTimes } from '../../src/files/native.ts';
+import { racyMs, stampOf, tellsOfChanges, unreadBytes } from '../../src/files/observe.ts';
 import { entryOf, failureOf, look, memoryCache, replica, run, temporaryFolder } from './fixture.ts';
 
 const absent = { kind: 'entry', entry: { kind: 'absent' }, stamp: '' };
@@ -398,4 +399,30 @@ test('no descriptor is left open, whatever is found', () => {
   }
   look(directories, '/none');
   assert.equal(next(), free);
+});
+
+test('how much is to be read of a file: all of one that rests and is not known', () => {
+  using folder = temporaryFolder();
+  const path = folder.at('a');
+  writeFileSync(path, 'content');
+  mkdirSync(folder.at('directory'));
+  symlinkSync('a', folder.at('link'));
+  const stamp = stampOf(lstatSync(path, { bigint: true }));
+  assert.equal(unreadBytes(path, undefined), 7);
+  assert.equal(unreadBytes(path, 'another'), 7);
+  assert.equal(unreadBytes(path, stamp), 0);
+  for (const name of ['directory', 'link', 'none'])
+    assert.equal(unreadBytes(folder.at(name), undefined), 0, name);
+  const writer = openSync(path, 'a');
+  assert.equal(unreadBytes(path, undefined), 0);
+  closeSync(writer);
+});
+
+test('a stamp tells of every later change once its times are some moments past', () => {
+  const at = (ms: number): bigint => BigInt(ms) * 1_000_000n;
+  const stamp = (mtime: number, ctime: number): string => `1:2:3:${at(mtime)}:${at(ctime)}`;
+  assert.ok(tellsOfChanges(stamp(1000, 1000), 1000 + racyMs + 1));
+  assert.ok(!tellsOfChanges(stamp(1000, 1000), 1000 + racyMs));
+  assert.ok(!tellsOfChanges(stamp(0, 1000), 1000));
+  assert.ok(!tellsOfChanges(stamp(1000, 0), 1000));
 });

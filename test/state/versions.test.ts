@@ -4,6 +4,7 @@ import fs, {
   closeSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -66,6 +67,52 @@ function contentOf(store: VersionStore, id: string): string {
 function keep(store: VersionStore, at: ReplicaPath, content: string, now: number): string {
   return store.keep({ ...about, path: at, now, content: Buffer.from(content), entry: entryOf(content) });
 }
+
+/** A displaced file as it was seen, so that it need not be read. */
+function seenAt(from: string, content: string) {
+  const stamp = stampOf(lstatSync(from, { bigint: true }));
+  return { ...about, from, entry: entryOf(content), stamp };
+}
+
+const pretended: readonly [string, (from: string) => void, string][] = [
+  ['is not read where it still is what was seen', () => undefined, 'as seen'],
+  ['is read where it changed since', (from) => writeFileSync(from, 'changed'), 'changed'],
+];
+for (const [what, change, expected] of pretended) {
+  test(`a displaced file ${what}`, (t) => {
+    const { store, state, etc } = rig(t);
+    const from = join(etc, 'hosts');
+    writeFileSync(from, 'really');
+    const seen = seenAt(from, 'as seen');
+    change(from);
+    store.adopt(seen);
+    assert.deepEqual(objects(state), [entryOf(expected).digest]);
+  });
+}
+
+test('a displaced file is read where somebody has it open for writing', (t) => {
+  const { store, state, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  writeFileSync(from, 'really');
+  const writer = openSync(from, 'a');
+  store.adopt(seenAt(from, 'as seen'));
+  closeSync(writer);
+  assert.deepEqual(objects(state), [entryOf('really').digest]);
+});
+
+test('a displaced file goes away only when it was read, and is what is kept already', (t) => {
+  const { store, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  keep(store, path('/etc/other'), 'as seen', 1);
+  writeFileSync(from, 'really');
+  assert.throws(() => store.adopt(seenAt(from, 'as seen')), /changed while it was kept/);
+  assert.equal(readFileSync(from, 'utf8'), 'really');
+  assert.deepEqual(store.list(about.path), []);
+  writeFileSync(from, 'as seen');
+  store.adopt(seenAt(from, 'as seen'));
+  assert.equal(existsSync(from), false);
+  assert.equal(store.list(about.path).length, 1);
+});
 
 test('a displaced file becomes a version: the same inode, private, gone from where it was', (t) => {
   const { store, state, etc } = rig(t);

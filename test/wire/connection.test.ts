@@ -105,6 +105,32 @@ describe('messages', () => {
     assert.deepEqual(await here.received(1), [[3, '\xff\0']]);
   });
 
+  it('with large bodies arrive in order too, and their memory may be used again once it was taken', async () => {
+    const [one, other] = duplexPair();
+    const [here, there] = [connect(one), connect(other)];
+    const body = Buffer.alloc(maxBodyBytes);
+    here.connection.send({ n: 0 }, Buffer.from('small'));
+    for (let n = 1; n < 6; n += 1) {
+      body.fill(String(n));
+      await here.connection.sendLarge({ n }, body);
+    }
+    body.fill('x');
+    await here.connection.sendLarge({ n: 6 }, Buffer.from('small'));
+    here.connection.send({ n: 7 });
+    const large = [1, 2, 3, 4, 5].map((n) => [n, String(n).repeat(maxBodyBytes)]);
+    assert.deepEqual(await there.received(8), [[0, 'small'], ...large, [6, 'small'], [7, '']]);
+  });
+
+  it('keep nobody waiting whose large body was not taken when the stream closed without a word', async () => {
+    const stream = new Duplex({ read: () => undefined, write: () => undefined });
+    const { connection } = connect(stream);
+    const sent = connection.sendLarge({ n: 1 }, Buffer.alloc(maxBodyBytes));
+    stream.destroy();
+    await sent;
+    await connection.sendLarge({ n: 2 }, Buffer.alloc(maxBodyBytes));
+    assert.equal(connection.open, false);
+  });
+
   it('of one turn leave in one write, those of the next turn in another', async () => {
     const { stream, writes } = recorder();
     const { connection } = connect(stream);
