@@ -3,7 +3,7 @@ import { DirtyPaths } from '../core/dirty.ts';
 import type { Log } from '../core/event.ts';
 import type { PathFailure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import type { Observation } from '../files/observation.ts';
+import { type Observation, troubleOf } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
 import type { Canaries } from './canary.ts';
@@ -62,13 +62,10 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#dirty = new DirtyPaths({ deleteHoldMs: options.deleteHoldMs, maxWaitMs: options.maxWaitMs });
-    this.#announcer = new Announcer({
-      tree: options.tree,
-      peers: () => this.#peers,
-      onAnnounced: () => (this.#stopped ? undefined : this.#lookSoon()),
-    });
+    const { tree } = options;
+    this.#announcer = new Announcer({ tree, peers: () => this.#peers, onAnnounced: () => this.#lookSoon() });
     this.#walking = new Walking({
-      tree: options.tree,
+      tree,
       peers: () => this.#peers,
       onNews: (path) => this.#hintPath(path, 'rename'),
       onMissing: (path) => {
@@ -180,7 +177,7 @@ export class Engine {
 
   /** After the events that wait to be read: what they tell of may end a hold. */
   #lookSoon(): void {
-    this.#turn ??= setImmediate(() => this.#lookNow());
+    if (!this.#stopped) this.#turn ??= setImmediate(() => this.#lookNow());
   }
 
   #lookNow(): void {
@@ -293,10 +290,7 @@ export class Engine {
 
   #note(path: ReplicaPath, seen: Exclude<Observation, { kind: 'entry' | 'unstable' }>): void {
     if (isCanary(path)) return;
-    const trouble: PathFailure =
-      seen.kind === 'failed'
-        ? seen.failure
-        : { reason: 'unsupported-type', detail: `a ${seen.type} is not replicated` };
+    const trouble = troubleOf(seen);
     const known = this.#troubles.get(path);
     this.#troubles.set(path, trouble);
     if (known?.detail !== trouble.detail) this.#options.log({ kind: 'path-failed', path, ...trouble });

@@ -2,6 +2,7 @@ import { absent, type Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { type Push, planPush } from '../core/plan.ts';
+import { troubleOf } from '../files/observation.ts';
 import type { AgreedEntries } from './agreement.ts';
 import type { Tree } from './tree.ts';
 
@@ -83,10 +84,8 @@ export class Planner {
         onUnstable(path);
         return undefined;
       case 'unsupported':
-        onTrouble(path, { reason: 'unsupported-type', detail: `a ${seen.type} is not replicated` });
-        return undefined;
       case 'failed':
-        onTrouble(path, seen.failure);
+        onTrouble(path, troubleOf(seen));
         return undefined;
     }
   }

@@ -4,7 +4,7 @@ import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
 import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { type Folder, lineSum } from './folder.ts';
 import { fingerprint, xxh64Text } from './hash.ts';
-import type { Observation } from './observation.ts';
+import { type Observation, troubleOf } from './observation.ts';
 import type { Scanned } from './walk.ts';
 
 export type ManifestOptions = {
@@ -40,12 +40,8 @@ export class Manifest {
       case 'unstable':
         return this.#problem(path, { reason: 'unstable', detail: 'it kept changing while it was read' });
       case 'unsupported':
-        return this.#problem(path, {
-          reason: 'unsupported-type',
-          detail: `a ${observation.type} is not replicated`,
-        });
       case 'failed':
-        return this.#problem(path, observation.failure);
+        return this.#problem(path, troubleOf(observation));
     }
   }
 

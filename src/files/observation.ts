@@ -21,6 +21,12 @@ export type Observation =
     }
   | { readonly kind: 'failed'; readonly failure: PathFailure };
 
+/** Why what was found cannot be replicated, whenever it is looked at. */
+export function troubleOf(seen: Extract<Observation, { kind: 'unsupported' | 'failed' }>): PathFailure {
+  if (seen.kind === 'failed') return seen.failure;
+  return { reason: 'unsupported-type', detail: `a ${seen.type} is not replicated` };
+}
+
 /** Remembers entries by stamp, so that an unchanged file is not read again. */
 export interface EntryCache {
   get(path: string): { readonly stamp: string; readonly entry: Entry } | undefined;

@@ -10,20 +10,17 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readSync,
   renameSync,
   statSync,
   unlinkSync,
   utimesSync,
-  writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isOpenForWriting } from '../files/lease.ts';
 import { renameNoReplace } from '../files/native.ts';
 import { stampOf } from '../files/observe.ts';
+import { digestOf, writeAll } from './content.ts';
 
-/** Larger reads do not stay in the processor's cache until they are hashed. */
-const chunkBytes = 256 * 1024;
 /** An object without a version is what a crash between two steps left; after this long nobody is in between. */
 const orphanMs = 3600 * 1000;
 /** Of everything in the store. */
@@ -278,24 +275,6 @@ function removeObject(
   removed.bytes += found.size;
 }
 
-/** Reads from the beginning with explicit positions, so that the offset of the descriptor does not move. */
-function digestOf(
-  fd: number,
-  each: (chunk: Uint8Array) => void = () => undefined,
-): { digest: string; size: number } {
-  const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, fstatSync(fd).size + 1));
-  let size = 0;
-  for (;;) {
-    const count = readSync(fd, buffer, 0, buffer.length, size);
-    if (count === 0) return { digest: hash.digest('hex'), size };
-    const chunk = buffer.subarray(0, count);
-    hash.update(chunk);
-    each(chunk);
-    size += count;
-  }
-}
-
 function syncPath(path: string): void {
   const fd = openSync(path, constants.O_RDONLY);
   try {
@@ -303,10 +282,6 @@ function syncPath(path: string): void {
   } finally {
     closeSync(fd);
   }
-}
-
-function writeAll(fd: number, content: Uint8Array): void {
-  for (let done = 0; done < content.length; ) done += writeSync(fd, content, done);
 }
 
 function removeIfThere(path: string): void {
