@@ -4,7 +4,8 @@ import type { Reason } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Manifest } from '../files/manifest.ts';
 import { inChunks } from '../wire/chunks.ts';
-import type { Session } from './session.ts';
+import type { FromActive } from '../wire/message.ts';
+import type { Answer, Session } from './session.ts';
 
 export type Difference = { readonly path: ReplicaPath; readonly active: Entry; readonly passive: Entry };
 
@@ -34,7 +35,7 @@ export type CompareOptions = {
 
 /**
  * Compares this node's manifest with the peer's tree: one digest over all first; where it differs, a
- * digest a directory; then the entries of the directories that differ. The cost follows what differs.
+ * digest a directory; then a sum a child of those that differ, and the entries of these. The cost follows what differs.
  * `own`: or what has it made, at the same time as the peer makes its own. Undefined when the link ended.
  */
 export async function compare(
@@ -75,34 +76,40 @@ function ownProblems(manifest: Manifest): Comparison['problems'] {
 
 type Differing = {
   directories: ReplicaPath[];
+  /** What the peer has there. Of each path that may differ, where `complete`; else of all that are not absent there. */
   entries: Map<ReplicaPath, Entry>;
+  complete: boolean;
   problems: Map<string, [Reason, string]>;
 };
 
+/** A peer of this very version is asked for the directories, then for those of their children that differ. */
 async function differingDirectories(
   session: Session,
   id: number,
   manifest: Manifest,
 ): Promise<Differing | undefined> {
-  const found: Differing = { directories: [], entries: new Map(), problems: new Map() };
-  const answered = await session.ask(
-    () =>
-      [...inChunks(manifest.directories())].map(({ rows, last }) => ({
-        t: 'directories' as const,
-        id,
-        rows,
-        last,
-      })),
-    (answer) => {
-      if (answer.t !== 'entries') return 'last';
-      found.directories.push(...answer.directories);
-      for (const [path, entry] of answer.rows) found.entries.set(path, entry);
-      for (const [path, reason, detail] of answer.problems) found.problems.set(path, [reason, detail]);
-      return answer.last ? 'last' : 'more';
-    },
-    id,
-  );
-  return answered ? found : undefined;
+  const complete = session.speaksAlike;
+  const found: Differing = { directories: [], entries: new Map(), complete, problems: new Map() };
+  const onAnswer = (answer: Answer): 'more' | 'last' => {
+    if (answer.t !== 'entries') return 'last';
+    // Not by spreading: there may be more than a call takes.
+    for (const directory of answer.directories) found.directories.push(directory);
+    for (const [path, entry] of answer.rows) found.entries.set(path, entry);
+    for (const [path, reason, detail] of answer.problems) found.problems.set(path, [reason, detail]);
+    return answer.last ? 'last' : 'more';
+  };
+  const asDirectories = (): FromActive[] =>
+    [...inChunks(manifest.directories())].map((part) => ({
+      t: 'directories',
+      id,
+      ...part,
+      ...(complete ? { children: true } : {}),
+    }));
+  if (!(await session.ask(asDirectories, onAnswer, id))) return undefined;
+  if (!complete) return found;
+  const sums = found.directories.flatMap((directory) => [...manifest.childrenSums(directory)]);
+  const asChildren = (): FromActive[] => [...inChunks(sums)].map((part) => ({ t: 'children', id, ...part }));
+  return (await session.ask(asChildren, onAnswer, id)) ? found : undefined;
 }
 
 function collect(
@@ -113,16 +120,16 @@ function collect(
 ): Omit<Comparison, 'id'> {
   const same = options.mtime ? identicalEntry : sameEntry;
   const candidates = new Set<ReplicaPath>(differing.entries.keys());
-  for (const directory of differing.directories)
+  for (const directory of differing.complete ? [] : differing.directories)
     for (const path of manifest.childrenOf(directory)) candidates.add(path);
   const differences: Difference[] = [];
   let onlyThere = 0;
   for (const path of [...candidates].sort()) {
     if (!options.includes(path)) continue;
-    if (!manifest.has(path)) onlyThere += 1;
+    const passive = differing.entries.get(path) ?? absent;
+    if (!manifest.has(path) && passive.kind !== 'absent') onlyThere += 1;
     if (manifest.isUnknown(path) || isUnknownThere(differing, path)) continue;
     const active = manifest.get(path);
-    const passive = differing.entries.get(path) ?? absent;
     if (!same(active, passive)) differences.push({ path, active, passive });
   }
   for (const [path, [reason, detail]] of differing.problems)

@@ -77,6 +77,7 @@ export class Session {
   #nextId = 1;
   readonly #openedAt = Date.now();
   #heardAt = performance.now();
+  #speaksAlike = false;
   #watchdog: NodeJS.Timeout | undefined;
 
   private constructor(options: SessionOptions, greeted: (opened: Opened) => void) {
@@ -113,6 +114,11 @@ export class Session {
 
   get open(): boolean {
     return this.#connection.open;
+  }
+
+  /** Whether the peer runs this very version, so that it knows every message there is. */
+  get speaksAlike(): boolean {
+    return this.#speaksAlike;
   }
 
   close(): void {
@@ -241,6 +247,7 @@ export class Session {
   #onMessage(message: FromPassive, body: Buffer): void {
     switch (message.t) {
       case 'welcome':
+        this.#speaksAlike = message.version === this.#options.version;
         return this.#greeted({
           kind: 'open',
           session: this,

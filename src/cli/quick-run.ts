@@ -1,7 +1,4 @@
-import { statSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
-import { quickState } from '../config/runtime.ts';
+import { keepCompiled } from './compiled.ts';
 import { defaultConfig } from './default-config.ts';
 
 /** As RunOptions of commands/run.ts, which is not loaded for a type. */
@@ -36,19 +33,4 @@ export function serviceOf([command, ...rest]: readonly string[]): Given | undefi
     else return undefined;
   }
   return given;
-}
-
-/** The folder in `state` in which Node keeps the program as V8 has compiled it. */
-const compiled = 'compiled';
-
-/**
- * Has Node keep the daemon's program compiled, and take it from there at the next start: half of the time until it watches.
- * Whoever can write there can have root run what he likes; so only in a state folder that nobody else can enter.
- */
-function keepCompiled(config: string): void {
-  const state = quickState(config);
-  const found = state === undefined ? undefined : statSync(state, { throwIfNoEntry: false });
-  if (state === undefined || found === undefined || !found.isDirectory()) return;
-  if ((found.mode & 0o077) !== 0 || found.uid !== process.geteuid?.()) return;
-  enableCompileCache(join(state, compiled));
 }

@@ -108,13 +108,20 @@ export class Manifest {
     return names.length === 0 ? single : [...names.map((name) => childOf(directory, name)), ...single];
   }
 
+  /** Each observed child of a directory, with what it adds to the directory's digest. */
+  *childrenSums(directory: ReplicaPath): Generator<[ReplicaPath, string]> {
+    for (const path of this.childrenOf(directory)) {
+      const sum = lineSum(path, this.#packed(path) ?? '', this.#options.mtime);
+      yield [path, digits(sum)];
+    }
+  }
+
   /** Each directory that has observed children or problems, with its digest. */
   *directories(): Generator<[ReplicaPath, string]> {
     const filled = [...this.#folders].filter(([, folder]) => folder.size > 0).map(([path]) => path);
     const all = new Set<string>([...this.#children.keys(), ...this.#problemsIn.keys(), ...filled]);
     for (const directory of all) {
-      const sum = this.#sum(directory as ReplicaPath);
-      yield [directory as ReplicaPath, sum.toString(16).padStart(16, '0')];
+      yield [directory as ReplicaPath, digits(this.#sum(directory as ReplicaPath))];
     }
   }
 
@@ -137,6 +144,11 @@ export class Manifest {
     if (!this.problems.has(path)) append(this.#problemsIn, parentOf(path as ReplicaPath), path);
     this.problems.set(path, failure);
   }
+}
+
+/** A sum as the protocol tells it. */
+function digits(sum: bigint): string {
+  return sum.toString(16).padStart(16, '0');
 }
 
 function unpacked(packed: Packed): Entry {

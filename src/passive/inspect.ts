@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import type { Entry } from '../core/entry.ts';
+import { absent, type Entry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
-import { nameOf, type ReplicaPath } from '../core/path.ts';
+import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { blockRows } from '../files/blocks.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoCode } from '../files/errno.ts';
@@ -17,11 +17,14 @@ import { failureOf, shortened } from './operation.ts';
 
 type Question = Extract<
   FromActive,
-  { t: 'manifest' | 'directories' | 'agreed' | 'look' | 'fetch' | 'versions' | 'blocks' }
+  { t: 'manifest' | 'directories' | 'children' | 'agreed' | 'look' | 'fetch' | 'versions' | 'blocks' }
 >;
 type Manifested = {
   readonly manifest: Manifest;
   readonly theirs: Map<ReplicaPath, string>;
+  /** Directories that differ, once that was asked; then what the sender says that their children add. */
+  readonly differing: Set<ReplicaPath>;
+  readonly sums: Map<ReplicaPath, string>;
   readonly except: Set<ReplicaPath>;
 };
 type Kept = {
@@ -85,7 +88,20 @@ export class Inspector {
       case 'directories': {
         const manifested = await this.#current(question.id).ready;
         for (const [path, digest] of question.rows) manifested.theirs.set(path, digest);
-        if (question.last) await this.#sendDifferences(question.id, manifested);
+        if (!question.last) return;
+        await this.#sendDirectories(question.id, manifested);
+        const { manifest, differing } = manifested;
+        const children =
+          question.children === true ? [] : [...differing].flatMap((at) => entriesIn(manifest, at));
+        await this.#sendEntries(question.id, children, manifest);
+        return;
+      }
+      case 'children': {
+        const manifested = await this.#current(question.id).ready;
+        for (const [path, sum] of question.rows)
+          if (manifested.differing.has(parentOf(path))) manifested.sums.set(path, sum);
+        if (!question.last) return;
+        await this.#sendEntries(question.id, differingChildren(manifested), undefined);
         return;
       }
       case 'agreed': {
@@ -124,7 +140,7 @@ export class Inspector {
     for await (const scanned of found) manifest.take(scanned);
     cache.retain(manifest.size, (path) => manifest.has(path) || manifest.isUnknown(path));
     cache.commit();
-    return { manifest, theirs: new Map(), except: new Set() };
+    return { manifest, theirs: new Map(), differing: new Set(), sums: new Map(), except: new Set() };
   }
 
   #keep(id: number, kept: Kept): void {
@@ -150,51 +166,34 @@ export class Inspector {
     return manifested;
   }
 
-  async #sendDifferences(id: number, { manifest, theirs }: Manifested): Promise<void> {
+  /** Those whose digests are not the sender's. */
+  async #sendDirectories(id: number, { manifest, theirs, differing }: Manifested): Promise<void> {
     const mine = new Map(manifest.directories());
-    const differing = [...new Set([...mine.keys(), ...theirs.keys()])].filter(
-      (path) => mine.get(path) !== theirs.get(path),
-    );
-    const rows = differing.flatMap((path) =>
-      manifest.childrenOf(path).map((child): [ReplicaPath, Entry] => [child, manifest.get(child)]),
-    );
-    for (const part of inChunks(differing)) {
-      this.#connection.send({
-        t: 'entries',
-        id,
-        directories: part.rows,
-        rows: [],
-        problems: [],
-        last: false,
-      });
+    for (const path of new Set([...mine.keys(), ...theirs.keys()]))
+      if (mine.get(path) !== theirs.get(path)) differing.add(path);
+    for (const { rows } of inChunks(differing)) {
+      this.#connection.send({ t: 'entries', id, directories: rows, rows: [], problems: [], last: false });
       await this.#connection.writable();
     }
-    for (const part of inChunks(rows)) {
-      this.#connection.send({
-        t: 'entries',
-        id,
-        directories: [],
-        rows: part.rows,
-        problems: [],
-        last: false,
-      });
+  }
+
+  /** The end of an answer, with the problems of a manifest where there is one to tell. */
+  async #sendEntries(
+    id: number,
+    entries: Iterable<[ReplicaPath, Entry]>,
+    manifest: Manifest | undefined,
+  ): Promise<void> {
+    for (const { rows } of inChunks(entries)) {
+      this.#connection.send({ t: 'entries', id, directories: [], rows, problems: [], last: false });
       await this.#connection.writable();
     }
-    const problems = [...manifest.problems].map(([path, failure]): [string, Reason, string] => [
+    const problems = [...(manifest?.problems ?? [])].map(([path, failure]): [string, Reason, string] => [
       path,
       failure.reason,
       shortened(failure.detail),
     ]);
-    for (const part of inChunks(problems)) {
-      this.#connection.send({
-        t: 'entries',
-        id,
-        directories: [],
-        rows: [],
-        problems: part.rows,
-        last: part.last,
-      });
-    }
+    for (const { rows, last } of inChunks(problems))
+      this.#connection.send({ t: 'entries', id, directories: [], rows: [], problems: rows, last });
   }
 
   #rememberAgreed({ manifest, except }: Manifested): void {
@@ -282,6 +281,22 @@ export class Inspector {
     const parent = directories.parentOf(path);
     return parent.ok ? openRegular(parent.child(nameOf(path))) : undefined;
   }
+}
+
+function entriesIn(manifest: Manifest, directory: ReplicaPath): [ReplicaPath, Entry][] {
+  return manifest.childrenOf(directory).map((path) => [path, manifest.get(path)]);
+}
+
+/** What this node has under names that add something else to the digests here than they do there. */
+function* differingChildren({ manifest, differing, sums }: Manifested): Generator<[ReplicaPath, Entry]> {
+  for (const directory of differing) {
+    for (const [path, sum] of manifest.childrenSums(directory)) {
+      if (sums.get(path) !== sum) yield [path, manifest.get(path)];
+      sums.delete(path);
+    }
+  }
+  for (const path of sums.keys()) yield [path, absent];
+  sums.clear();
 }
 
 function openRegular(path: string): number | undefined {

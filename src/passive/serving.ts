@@ -113,6 +113,7 @@ export class Serving {
         return this.#connection.send({ t: 'pong', id: message.id });
       case 'manifest':
       case 'directories':
+      case 'children':
       case 'agreed':
       case 'look':
       case 'fetch':

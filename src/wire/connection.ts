@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { encodeFrame, encodeHead, FrameDecoder, preamble } from './frame.ts';
+import { encodeFrame, encodeHead, FrameDecoder, maxBodyBytes, preamble } from './frame.ts';
+import { expectLargeBodies } from './large-bodies.ts';
 import type { Parsed } from './message.ts';
 
 export type Received<Message> = { readonly message: Message; readonly body: Buffer };
@@ -76,6 +77,7 @@ export class Connection<In, Out extends object> {
       this.send(message, body);
       return Promise.resolve();
     }
+    expectLargeBodies();
     const head = encodeHead(message, body.byteLength);
     this.#flush();
     this.#stream.write(head);
@@ -140,6 +142,7 @@ export class Connection<In, Out extends object> {
         problem = `a message that is not of the protocol (${parsed.detail})`;
         break;
       }
+      if (body.byteLength >= maxBodyBytes) expectLargeBodies();
       messages.push({ message: parsed.message, body });
     }
     if (messages.length > 0) this.#options.onMessages(messages);

@@ -129,6 +129,15 @@ const fromActive = z.discriminatedUnion('t', [
     id,
     rows: z.array(z.tuple([path, z.string().max(32)])),
     last: z.boolean(),
+    /** Which directories differ is all that is wanted: `children` follows. */
+    children: z.literal(true).optional(),
+  }),
+  /** Of the directories that differ: what each child adds to the digest. Those that add something else are answered. */
+  z.strictObject({
+    t: z.literal('children'),
+    id,
+    rows: z.array(z.tuple([path, z.string().max(32)])),
+    last: z.boolean(),
   }),
   /** All that the manifest showed is agreed, except these paths. */
   z.strictObject({ t: z.literal('agreed'), id, except: z.array(path), last: z.boolean() }),

@@ -270,7 +270,10 @@ describe('the bundle', () => {
     const kept = files();
     assert.ok(kept.length >= 2, 'the service and what it loads later');
     const times = kept.map((file) => statSync(file).mtimeMs);
+    mkdirSync(join(compiled, '0.0.0-older/v1'), { recursive: true });
+    writeFileSync(join(compiled, '0.0.0-older/v1/part'), 'x');
     await startOnce(config);
+    await eventually('only those are kept', () => !existsSync(join(compiled, '0.0.0-older')));
     assert.deepEqual(files(), kept);
     assert.deepEqual(
       kept.map((file) => statSync(file).mtimeMs),

@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream';
 import { stringify } from 'yaml';
 import { composePassive } from '../../src/cli/compose-passive.ts';
 import { Daemon } from '../../src/cli/daemon/daemon.ts';
+// Loaded by the daemon once it watches, for which no turn of the model's time waits.
+import '../../src/cli/daemon/sides.ts';
 import { serveRequest } from '../../src/cli/daemon/requests.ts';
 import { type Node, openNode } from '../../src/cli/node.ts';
 import { receiverHooks } from '../../src/cli/receiver-hooks.ts';

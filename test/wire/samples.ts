@@ -94,6 +94,7 @@ export const fromActive: Header[] = [
   { t: 'abort', id: 1 },
   { t: 'manifest', id: 1, fresh: true, mtime: false },
   { t: 'directories', id: 1, rows: [['/etc', 'abcd']], last: true },
+  { t: 'children', id: 1, rows: [['/etc/hosts', 'abcd']], last: false },
   { t: 'agreed', id: 1, except: ['/etc/hosts'], last: true },
   { t: 'look', id: 1, paths: ['/etc/hosts', '/'] },
   { t: 'fetch', id: 1, path: '/etc/hosts' },

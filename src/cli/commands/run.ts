@@ -5,6 +5,7 @@ import { serveControl } from '../../control/server.ts';
 import { Tally } from '../../control/tally.ts';
 import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
+import { forgetCompiled } from '../compiled.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { statusOf } from '../daemon/status.ts';
 import { Tap } from '../daemon/tap.ts';
@@ -39,10 +40,7 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
     runtime: node.config.runtime,
     handle: async (request, reply, signal) =>
       (await requests()).serveRequest({ node, daemon, tap }, request, reply, signal),
-    onBug: (error) =>
-      process.stderr.write(
-        `bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-      ),
+    onBug: tellBug,
   });
   const metrics = await serveMetrics({
     runtime: node.config.runtime,
@@ -54,7 +52,12 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
     onFailed: (where, detail) => tap.log({ kind: 'metrics-failed', where, detail }),
   });
   try {
-    await daemon.start(() => notifySystemd('READY=1'));
+    await daemon.start(() => {
+      notifySystemd('READY=1');
+      keepWatchdogQuiet();
+      // What was allocated so far stays for the most part.
+      keepHeapSmall();
+    });
   } catch (error) {
     // Nothing may keep the process, so that whoever started it hears of what is wrong.
     await metrics[Symbol.asyncDispose]();
@@ -63,21 +66,26 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
     throw error;
   }
   await requests();
-  // Before the flags of V8 change, by which it knows what it compiled.
+  // All is loaded by now, and nobody knows how this process will end.
   flushCompileCache();
-  keepHeapSmall();
-  const watchdogMs = watchdogIntervalMs();
-  const watchdog =
-    watchdogMs === undefined ? undefined : setInterval(() => notifySystemd('WATCHDOG=1'), watchdogMs);
+  forgetCompiled(node.config.state);
   await new Promise<void>((resolve) => {
     if (stopping.signal.aborted) resolve();
     else stopping.signal.addEventListener('abort', () => resolve(), { once: true });
   });
   notifySystemd('STOPPING=1');
-  clearInterval(watchdog);
   await metrics[Symbol.asyncDispose]();
   await control[Symbol.asyncDispose]();
   await daemon.stop();
   node.database.close();
   return 'done';
+}
+
+function keepWatchdogQuiet(): void {
+  const everyMs = watchdogIntervalMs();
+  if (everyMs !== undefined) setInterval(() => notifySystemd('WATCHDOG=1'), everyMs).unref();
+}
+
+function tellBug(error: unknown): void {
+  process.stderr.write(`bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
 }
