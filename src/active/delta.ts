@@ -3,7 +3,7 @@ import { RollingCrc } from '../core/rolling.ts';
 import { blockBytes, type KnownBlocks } from '../files/blocks.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
 import { maxCopyBytes } from '../wire/message.ts';
-import type { Piece } from './session.ts';
+import type { Piece } from './content.ts';
 
 /** After so many bytes without any match only windows where blocks would lie are looked at. */
 const searchedBytes = 32 * 1024 * 1024;

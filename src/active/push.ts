@@ -3,9 +3,10 @@ import { type Reason, retryOf } from '../core/failure.ts';
 import { ancestorsOf, type ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
 import { passed } from '../log/trace.ts';
+import type { Content } from './content.ts';
 import { delta } from './delta.ts';
 import { blocksOf, isWorthDelta } from './early-blocks.ts';
-import type { Content, PushOutcome, Session } from './session.ts';
+import type { PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
 
 /**

@@ -15,20 +15,7 @@ import {
   type Standing,
   type Welcome,
 } from '../wire/message.ts';
-
-/**
- * How the content of a pushed file travels. `chunks` ends with an error when the file changed meanwhile; each of its buffers is
- * good until the next one is asked for.
- */
-export type Content =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'local' }
-  | { readonly kind: 'inline'; readonly bytes: Buffer }
-  | { readonly kind: 'stream'; readonly chunks: () => Iterable<Buffer> }
-  | { readonly kind: 'delta'; readonly chunks: () => Iterable<Piece> };
-
-/** A piece of a file's content: bytes, or where the peer's own file has them. */
-export type Piece = Buffer | { readonly from: number; readonly bytes: number };
+import { type Content, ContentChanged, type Piece } from './content.ts';
 
 /** So much of a content is sent, or found on the peer, in one turn of the event loop at most. */
 const bytesPerTurn = 1024 * 1024;
@@ -316,9 +303,4 @@ export class Session {
     for (const { sentAt } of this.#questions.values()) oldest = Math.min(oldest ?? sentAt, sentAt);
     return oldest;
   }
-}
-
-/** Thrown by a stream of chunks when the file is not any more what the push announced. */
-export class ContentChanged extends Error {
-  override readonly name = 'ContentChanged';
 }

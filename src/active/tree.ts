@@ -11,8 +11,8 @@ import { type ScanOptions, scan, scanFolders } from '../files/scan.ts';
 import type { Scanned } from '../files/walk.ts';
 import { passed, tracing } from '../log/trace.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
+import { type Content, ContentChanged } from './content.ts';
 import { RecentLooks } from './recent-looks.ts';
-import { type Content, ContentChanged } from './session.ts';
 
 export type TreeOptions = {
   readonly root: string;

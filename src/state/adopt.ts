@@ -62,7 +62,8 @@ function adoptSome(all: readonly Adoption[], tools: AdoptTools): Adopted[] {
     const insertAll = (): void => {
       for (const step of ready) step.row = insert(step, tools);
     };
-    if (durable && ready.length > 0) database.durably(insertAll);
+    const isAnyCopied = ready.some(({ staged }) => staged?.consume !== undefined);
+    if ((durable || isAnyCopied) && ready.length > 0) database.durably(insertAll);
     else if (ready.length > 0) database.write(insertAll);
     for (const step of ready) consume(step, tools);
   } catch (error) {
@@ -99,7 +100,10 @@ function consume(step: Step, tools: AdoptTools): void {
   try {
     if (staged === undefined) return removeEntry(adoption);
     tools.objects.place(staged, { sync: tools.durable });
-    if (staged.consume !== undefined) unlinkSync(staged.consume);
+    if (staged.consume === undefined) return;
+    // A file that was moved is there whatever a power cut undoes; of one that was copied nothing else is left.
+    tools.objects.sync([staged.digest]);
+    unlinkSync(staged.consume);
   } catch (error) {
     undo(step, error, tools);
   }

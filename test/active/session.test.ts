@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { duplexPair } from 'node:stream';
 import { describe, it } from 'node:test';
+import { ContentChanged } from '../../src/active/content.ts';
 import { ping } from '../../src/active/questions.ts';
-import { ContentChanged, Session } from '../../src/active/session.ts';
+import { Session } from '../../src/active/session.ts';
 import { absent, type Entry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { Connection } from '../../src/wire/connection.ts';

@@ -9,6 +9,7 @@ import fs, {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   statSync,
   symlinkSync,
@@ -350,6 +351,32 @@ test('the folder of all objects is synced where one of its folders is new to thi
   const other = others.find((content) => shelfOf(content) !== shelfOf(first)) ?? '';
   // The content, its name, and that of its folder.
   assert.deepEqual([take(first), take(same), take(other)], [4, 3, 4]);
+});
+
+test('a file that has to be copied goes away only when its copy survives a power cut, in a batch too', (t) => {
+  const { store, state, etc } = rig(t);
+  const from = join(etc, 'hosts');
+  writeFileSync(from, 'copied');
+  // It has another name, so that it cannot be moved into the store.
+  linkSync(from, join(etc, 'other'));
+  const synced = new Set<string>();
+  t.mock.method(fs, 'fsyncSync', (fd: number) => synced.add(readlinkSync(`/proc/self/fd/${fd}`)));
+  const { unlinkSync } = fs;
+  let before: string[] = [];
+  t.mock.method(fs, 'unlinkSync', (path: string) => {
+    if (path === from) before = [...synced];
+    unlinkSync(path);
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  store.adoptAll([{ ...about, from, entry: entryOf('copied') }], { batch: true });
+  assert.equal(existsSync(from), false);
+  const object = objectOf(state, 'copied');
+  for (const path of [object, dirname(object), dirname(dirname(object))])
+    assert.ok(before.includes(path), path);
 });
 
 test('prune by count keeps the newest ones of each path', (t) => {
