@@ -72,7 +72,7 @@ function packProgram({ stage, program, version }) {
   copyFolder(join(program, 'lib'), join(to, 'lib'));
   // The native part for this kind of machine, and what is imported; the licences are with all others.
   copyFolder(join(program, 'node_modules'), join(to, 'node_modules'), (path) => {
-    return !/\/(?:musl_[^/]+|vendor|indirect\.c?js|cnoke\.cjs|LICENSE[^/]*)$/.test(path);
+    return !/\/(?:musl_[^/]+|vendor|indirect\.js|(?!index\.cjs$)[^/]+\.cjs|LICENSE[^/]*)$/.test(path);
   });
   // It is not to be started by itself, with a Node of another version.
   const main = join(to, 'lib', 'main.mjs');
