@@ -72,11 +72,13 @@ function packProgram({ stage, program, version }) {
   copyFolder(join(program, 'lib'), join(to, 'lib'));
   // The native part for this kind of machine, and what is imported; the licences are with all others.
   copyFolder(join(program, 'node_modules'), join(to, 'node_modules'), (path) => {
-    return !/\/(?:musl_[^/]+|vendor|indirect\.js|(?!index\.cjs$)[^/]+\.cjs|LICENSE[^/]*)$/.test(path);
+    return !/\/(?:musl_[^/]+|vendor|indirect\.c?js|cnoke\.cjs|LICENSE[^/]*)$/.test(path);
   });
-  // It is not to be started by itself, with a Node of another version.
-  const main = join(to, 'lib', 'main.mjs');
-  write(main, readFileSync(main, 'utf8').replace(/^#!.*\n/, ''));
+  // Nothing is to be started by itself, with a Node of another version.
+  for (const path of filesIn(to).filter((path) => /\.[cm]js$/.test(path))) {
+    const script = readFileSync(path, 'utf8');
+    if (script.startsWith('#!')) write(path, script.replace(/^#!.*\n/, ''));
+  }
   for (const path of filesIn(to).filter((path) => path.endsWith('.node'))) strip(path);
   const about = JSON.parse(readFileSync(join(program, 'package.json'), 'utf8'));
   write(join(to, 'package.json'), `${JSON.stringify({ ...about, version })}\n`);
