@@ -7,13 +7,16 @@ const mostGathered = 64 * 1024;
 type Ending = { on(event: 'exit', listener: () => void): unknown };
 
 /**
- * A stream before another one: what is written in one turn of the event loop leaves in one write. A tree that is renamed
- * is thousands of lines, and a system call for each is a tenth of what the active node does then. What is written while
- * the process ends leaves before it has ended; only a kill loses the lines of its last turn.
+ * A stream before another one: what is written in one turn of the event loop leaves in two writes, the first line at once
+ * and all others at the end of the turn. A tree that is renamed is thousands of lines, and a system call for each is a
+ * tenth of what the active node does then. What is written while the process ends leaves before it has ended; only a kill
+ * loses lines of its last turn.
  */
 export function gathered(stream: NodeJS.WritableStream, ending: Ending): Writable {
   let waiting = '';
+  let inTurn = false;
   const flush = (): void => {
+    inTurn = false;
     const text = waiting;
     waiting = '';
     if (text !== '') stream.write(text);
@@ -24,9 +27,11 @@ export function gathered(stream: NodeJS.WritableStream, ending: Ending): Writabl
   return new Writable({
     decodeStrings: false,
     write(chunk, _encoding, done) {
-      if (waiting === '') setImmediate(flush);
       waiting += String(chunk);
-      if (waiting.length >= mostGathered) flush();
+      const isFirst = !inTurn;
+      if (isFirst || waiting.length >= mostGathered) flush();
+      if (isFirst) setImmediate(flush);
+      inTurn = true;
       done();
     },
   });

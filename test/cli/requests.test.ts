@@ -9,7 +9,7 @@ function beginning() {
   const done: string[] = [];
   const { promise: begun, resolve: take, reject: fail } = Promise.withResolvers<void>();
   const daemon = {
-    begun,
+    begun: () => begun,
     active: undefined as unknown,
     requireActive: () => {
       assert.ok(daemon.active !== undefined, 'asked before it had its seat');

@@ -30,8 +30,8 @@ const dayMs = 86_400_000;
  */
 export class Daemon {
   readonly #node: Node;
-  /** What the seat asked for at the start; undefined before the watches are set. */
-  begun: Promise<void> | undefined;
+  /** Why the start failed; undefined once it is over. */
+  readonly #start = Promise.withResolvers<{ readonly error: unknown } | undefined>();
   /** Undefined where the configuration wants none. */
   readonly canary: Canary | undefined;
   #active: ActiveSide | undefined;
@@ -89,15 +89,26 @@ export class Daemon {
       onHint: (hint) => this.#hint(hint),
       onProblem: (problem) => this.#problem(problem),
     });
-    await this.#watcher.ready;
-    log({ kind: 'watching', directories: this.#watcher.directories(), paths: this.#node.cache.size });
-    onWatching();
-    this.begun = this.follow();
-    await this.begun;
+    try {
+      await this.#watcher.ready;
+      log({ kind: 'watching', directories: this.#watcher.directories(), paths: this.#node.cache.size });
+      onWatching();
+      await this.follow();
+      this.#start.resolve(undefined);
+    } catch (error) {
+      this.#start.resolve({ error });
+      throw error;
+    }
     (await this.#sides()).warnOfMissing(this.#node);
     this.#prune();
     this.#followAddress();
     this.canary?.start();
+  }
+
+  /** Resolves once the seat is taken that the node had at the start; rejects with why it cannot be. */
+  async begun(): Promise<void> {
+    const failed = await this.#start.promise;
+    if (failed !== undefined) throw failed.error;
   }
 
   async stop(): Promise<void> {

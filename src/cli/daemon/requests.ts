@@ -58,10 +58,7 @@ const handlers: Readonly<Record<string, Handler>> = {
 /** What is told from the first moment, and what the start itself may have to wait for. */
 const atOnce: ReadonlySet<string> = new Set(['watch', 'listen', 'state-changed', 'split-brain']);
 
-/**
- * Serves one request of the control socket. Throws Failures. Who asks right after the daemon said that it watches gets
- * the answer of the seat that it is about to take.
- */
+/** Serves one request of the control socket. Throws Failures. Who asks while the daemon starts gets the answer of the seat that it takes. */
 export async function serveRequest(
   context: Context,
   request: Request,
@@ -70,7 +67,7 @@ export async function serveRequest(
 ): Promise<unknown> {
   const handler = Object.hasOwn(handlers, request.command) ? handlers[request.command] : undefined;
   if (handler !== undefined) {
-    if (!atOnce.has(request.command)) await context.daemon.begun;
+    if (!atOnce.has(request.command)) await context.daemon.begun();
     return handler(context, request.args, reply, signal);
   }
   throw new Failure({
