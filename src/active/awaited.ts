@@ -1,19 +1,26 @@
 import type { ReplicaPath } from '../core/path.ts';
 import type { PushOutcome } from './session.ts';
 
-/** Who waits for the outcome of the next push of a path. */
-export class Awaited {
-  readonly #waiting = new Map<ReplicaPath, ((outcome: PushOutcome) => void)[]>();
+export type OnOutcome = (outcome: PushOutcome) => void;
 
-  add(path: ReplicaPath, onOutcome: ((outcome: PushOutcome) => void) | undefined): void {
+/** Who waits for the outcome of the next push of a path that is planned. */
+export class Awaited {
+  readonly #waiting = new Map<ReplicaPath, OnOutcome[]>();
+
+  add(path: ReplicaPath, onOutcome: OnOutcome | undefined): void {
     if (onOutcome === undefined) return;
     this.#waiting.set(path, [...(this.#waiting.get(path) ?? []), onOutcome]);
   }
 
-  tell(path: ReplicaPath, outcome: PushOutcome): void {
-    const told = this.#waiting.get(path);
+  /** Those who waited until now: the outcome is theirs, and of nobody who comes later. */
+  take(path: ReplicaPath): OnOutcome[] {
+    const taken = this.#waiting.get(path) ?? [];
     this.#waiting.delete(path);
-    for (const tell of told ?? []) tell(outcome);
+    return taken;
+  }
+
+  tell(path: ReplicaPath, outcome: PushOutcome): void {
+    for (const tell of this.take(path)) tell(outcome);
   }
 
   /** No push will come any more: the session is gone, or replication is halted. */

@@ -39,8 +39,13 @@ export class Planner {
     this.#disputed.add(path);
   }
 
-  /** What the peer showed to hold is history. */
-  settled(path: ReplicaPath): void {
+  /**
+   * A push that expected this was answered: what the peer showed to hold is history, unless it was seen to hold something
+   * else while the push was on its way.
+   */
+  settled(path: ReplicaPath, expect: Entry): void {
+    const expected = this.#expected.get(path);
+    if (expected !== undefined && expected !== expect) return;
     this.#expected.delete(path);
     this.#disputed.delete(path);
   }

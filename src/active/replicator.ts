@@ -4,7 +4,7 @@ import { parentOf, type ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
 import type { Halt } from '../core/safety.ts';
 import { type AgreedEntries, Agreements } from './agreement.ts';
-import { Awaited } from './awaited.ts';
+import { Awaited, type OnOutcome } from './awaited.ts';
 import { DeletionGuard } from './deletion-guard.ts';
 import { Emptying } from './emptying.ts';
 import { Lag } from './lag.ts';
@@ -152,7 +152,7 @@ export class Replicator {
   }
 
   /** Pushes with what the peer showed to hold as the expected entry. */
-  changedAgainst(path: ReplicaPath, passive: Entry, onResult?: (result: PushOutcome) => void): void {
+  changedAgainst(path: ReplicaPath, passive: Entry, onResult?: OnOutcome): void {
     this.#planner.expect(path, passive);
     this.#send(path, onResult);
   }
@@ -161,13 +161,13 @@ export class Replicator {
    * Sends the path whether or not it changed here, since the peer holds something else: its admit decides what that is,
    * and so both nodes record the same. With `passive` that is what the peer is expected to hold.
    */
-  offer(path: ReplicaPath, onResult?: (result: PushOutcome) => void, passive?: Entry): void {
+  offer(path: ReplicaPath, onResult?: OnOutcome, passive?: Entry): void {
     this.#planner.dispute(path);
     if (passive !== undefined) this.#planner.expect(path, passive);
     this.#send(path, onResult);
   }
 
-  #send(path: ReplicaPath, onResult: ((result: PushOutcome) => void) | undefined): void {
+  #send(path: ReplicaPath, onResult: OnOutcome | undefined): void {
     this.#awaited.add(path, onResult);
     this.changed(path, this.#options.now());
     if (this.#session === undefined || this.#halt !== undefined) this.#awaited.lose();
@@ -220,39 +220,44 @@ export class Replicator {
     for (const path of paths) this.#emptying.taken(path);
     const planned = this.#planner.planAll(paths);
     for (const { path, put } of planned) this.#sending.set(path, put);
-    if (planned.length > 1)
-      return this.#settleAll(planned, await pushSet(session, this.#options.tree, planned));
+    const awaiting = planned.map(({ path }) => this.#awaited.take(path));
     const [push] = planned;
-    if (push !== undefined) this.#settleAll(planned, [await pushEntry(session, this.#options.tree, push)]);
-  }
-
-  #settleAll(pushes: readonly Push[], outcomes: readonly PushOutcome[]): void {
-    pushes.forEach(({ path, put }, index) => {
-      this.#sending.delete(path);
-      const outcome = outcomes[index] ?? { kind: 'lost' };
-      this.agreements.noteAnswer(path);
-      this.#awaited.tell(path, outcome);
-      this.#onOutcome(path, put, outcome);
-    });
+    if (push === undefined) return;
+    const { tree } = this.#options;
+    const outcomes =
+      planned.length > 1 ? await pushSet(session, tree, planned) : [await pushEntry(session, tree, push)];
+    for (const [index, sent] of planned.entries())
+      this.#settle(sent, outcomes[index] ?? { kind: 'lost' }, awaiting[index] ?? []);
     this.#options.onProgress();
   }
 
-  #onOutcome(path: ReplicaPath, put: Entry, outcome: PushOutcome): void {
+  #settle(push: Push, outcome: PushOutcome, awaiting: readonly OnOutcome[]): void {
+    const { path } = push;
+    this.#sending.delete(path);
+    this.agreements.noteAnswer(path);
+    if (outcome.kind === 'conflict' && this.agreements.takeOwn(path, outcome.found)) {
+      for (const tell of awaiting) this.#awaited.add(path, tell);
+      return this.changed(path, this.#options.now());
+    }
+    for (const tell of awaiting) tell(outcome);
+    this.#onOutcome(push, outcome);
+  }
+
+  #onOutcome({ path, put, expect }: Push, outcome: PushOutcome): void {
     switch (outcome.kind) {
       case 'applied':
       case 'already-there':
         if (outcome.kind === 'applied') this.#noteHooks(path, outcome.hooks ?? []);
+        this.#planner.settled(path, expect);
         return this.#onDurable(path, put, outcome.kind);
       case 'conflict':
-        if (this.agreements.takeOwn(path, outcome.found)) return this.changed(path, this.#options.now());
-        this.#planner.settled(path);
+        this.#planner.settled(path, expect);
         this.lag.dropped(path);
         this.#troubles.forget(path);
         return this.#options.onConflict(this.agreements.conflictOf(path, put, outcome));
       case 'lost':
         this.agreements.unacked.lost(path, put);
-        this.#waiting.add(path);
-        return;
+        return void this.#waiting.add(path);
       case 'changed':
         return this.#options.onUnstable(path);
       case 'refused':
@@ -268,7 +273,6 @@ export class Replicator {
 
   #onDurable(path: ReplicaPath, put: Entry, result: 'applied' | 'already-there'): void {
     const lagMs = this.lag.ended(path, this.#options.now());
-    this.#planner.settled(path);
     this.agreements.unacked.settle(path);
     this.agreed(path, put);
     this.#wakeNeighbours(path, put);
@@ -304,7 +308,9 @@ export class Replicator {
   #trouble(path: ReplicaPath, reason: Reason, detail: string): void {
     const attempts = this.#troubles.note(path, reason, detail);
     this.lag.dropped(path);
-    this.#awaited.tell(path, { kind: 'refused', reason, detail, epoch: 0 });
+    // Who wants it sent once more waits for that.
+    if (!this.#outgoing.isToBegin(path))
+      this.#awaited.tell(path, { kind: 'refused', reason, detail, epoch: 0 });
     this.#options.onProgress();
     // What passes by itself within a moment is nobody's concern.
     if (retryOf[reason] === 'soon' && attempts < worthTelling) return;

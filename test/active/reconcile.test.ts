@@ -11,7 +11,7 @@ import { openNode } from '../../src/cli/node.ts';
 import { absent, type Entry, sameEntry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { Ledger } from '../../src/state/ledger.ts';
-import { Passive } from '../main/hostile-wire-rig.ts';
+import { fileOf, Passive } from '../main/hostile-wire-rig.ts';
 import { differences, temporaryFolder, write } from '../world/tree.ts';
 
 const at = (path: string): ReplicaPath => path as ReplicaPath;
@@ -112,6 +112,28 @@ async function opened() {
     },
   };
 }
+
+describe('a push that expects what the peer was seen to hold', () => {
+  it('is made, and answered by its own outcome, where another one of its path is on its way', async () => {
+    await using pair = await opened();
+    const path = at('/etc/a');
+    write(pair.root, { 'etc/a': 'active' });
+    write(pair.passive.root, { 'etc/a': 'active' });
+    await pair.reconcile();
+    write(pair.passive.root, { 'etc/a': 'restored' });
+    const outcomes: string[] = [];
+    pair.replicator.offer(path, ({ kind }) => void outcomes.push(`offered: ${kind}`));
+    while (pair.replicator.sending(path) === undefined) await Promise.resolve();
+    pair.replicator.changedAgainst(
+      path,
+      fileOf('restored'),
+      ({ kind }) => void outcomes.push(`resync: ${kind}`),
+    );
+    await pair.replicator.idle();
+    assert.deepEqual(outcomes, ['offered: conflict', 'resync: applied']);
+    assert.equal(differences(pair.root, pair.passive.root), '');
+  });
+});
 
 describe('a full reconcile', () => {
   it('does not undo what was agreed on while it was under way', async () => {
