@@ -4,6 +4,9 @@ import type { Result, RowResult, Size } from './row.ts';
 import { durationText } from './statistics.ts';
 import { type SurveyResult, verdictOf } from './survey.ts';
 
+/** When and with which program something was measured that this report takes over from an older one. */
+type TakenOver = { readonly earlier?: string };
+
 export type Report = {
   /** ISO 8601. */
   readonly made: string;
@@ -12,9 +15,30 @@ export type Report = {
   readonly machine: Machine;
   readonly versions: Versions;
   readonly size: Size;
-  readonly rows: readonly RowResult[];
-  readonly surveys: readonly SurveyResult[];
+  readonly rows: readonly (RowResult & TakenOver)[];
+  readonly surveys: readonly (SurveyResult & TakenOver)[];
 };
+
+/** A report of some rows, with all others as an older report has them, which says so. In the order of the older one. */
+export function takeOver(report: Report, older: Report): Report {
+  const earlier = `${older.made.slice(0, 10)}, ${older.versions['bm-confsync']}`;
+  function merged<T extends { readonly name: string } & TakenOver>(
+    fresh: readonly T[],
+    old: readonly T[],
+  ): T[] {
+    const kept = old.map((one) => fresh.find(({ name }) => name === one.name) ?? { earlier, ...one });
+    return [...kept, ...fresh.filter(({ name }) => !old.some((one) => one.name === name))];
+  }
+  return {
+    ...report,
+    rows: merged(report.rows, older.rows),
+    surveys: merged(report.surveys, older.surveys),
+  };
+}
+
+function titleOf({ title, earlier }: { readonly title: string } & TakenOver): string {
+  return earlier === undefined ? title : `${title} (${earlier})`;
+}
 
 const startMarker = '<!-- bench:start -->';
 const endMarker = '<!-- bench:end -->';
@@ -59,7 +83,7 @@ export function describe({ made, tookSeconds, machine, versions, size }: Report)
     `${machine.kernel}, ${machine.fileSystem}; trees of ${size.files} files unless a row says otherwise; both nodes on this machine, over a real sshd. ` +
     `${names.join(', ')}. ` +
     'Peers in turns; every result was compared by rsync and diff before its time counted. ' +
-    'A time of bm-confsync and of bare ends when the change is durable on the passive node, one of the others when it is there, which a power cut may undo.'
+    'A row that names a day and a program was taken over from an earlier run. A time of bm-confsync and of bare ends when the change is durable on the passive node, one of the others when it is there, which a power cut may undo.'
   );
 }
 
@@ -74,19 +98,20 @@ const columns = [
   ['unison', ['unison']],
 ] as const;
 
-function medians(rows: readonly RowResult[]): string[] {
+function medians(rows: Report['rows']): string[] {
   if (rows.length === 0) return [];
   return [
     `| median | ${columns.map(([name]) => name).join(' | ')} |`,
     `|---|${columns.map(() => '--:|').join('')}`,
-    ...rows.map(({ title, results }) => {
+    ...rows.map((row) => {
+      const { results } = row;
       const cells = columns.map(([, peers]) => {
         const found = results.find(
           ({ peer, kind }) => (peers as readonly string[]).includes(peer) && kind === 'measured',
         );
         return found?.kind === 'measured' ? durationText(found.summary.median) : '';
       });
-      return `| ${title} | ${cells.join(' | ')} |`;
+      return `| ${titleOf(row)} | ${cells.join(' | ')} |`;
     }),
     '',
   ];
@@ -94,16 +119,18 @@ function medians(rows: readonly RowResult[]): string[] {
 
 function bars({ rows, surveys }: Report): string[] {
   const lines = [
-    ...rows.flatMap(({ title, verdicts }) =>
-      verdicts.map(({ text, found, verdict }) => `| ${title} | ${text} | ${found} | ${shown(verdict)} |`),
+    ...rows.flatMap((row) =>
+      row.verdicts.map(
+        ({ text, found, verdict }) => `| ${titleOf(row)} | ${text} | ${found} | ${shown(verdict)} |`,
+      ),
     ),
     ...surveys.flatMap((survey) => {
       if (survey.kind === 'failed')
-        return [`| ${survey.title} | | failed: ${inCell(survey.reason)} | **not judged** |`];
+        return [`| ${titleOf(survey)} | | failed: ${inCell(survey.reason)} | **not judged** |`];
       const judged = survey.figures.filter(({ atMost }) => atMost !== undefined);
       return judged.map(
         (figure) =>
-          `| ${survey.title} | ${figure.name} at most ${figure.atMost} ${figure.unit} | ${valueText(figure.value)} ${figure.unit} | ${shown(verdictOf(figure))} |`,
+          `| ${titleOf(survey)} | ${figure.name} at most ${figure.atMost} ${figure.unit} | ${valueText(figure.value)} ${figure.unit} | ${shown(verdictOf(figure))} |`,
       );
     }),
   ];
@@ -115,9 +142,10 @@ function shown(verdict: string): string {
   return verdict === 'met' ? 'met' : `**${verdict}**`;
 }
 
-export function renderRow({ name, title, results, verdicts }: RowResult): string[] {
+export function renderRow(row: Report['rows'][number]): string[] {
+  const { name, results, verdicts } = row;
   return [
-    `**${title}** (\`${name}\`)`,
+    `**${titleOf(row)}** (\`${name}\`)`,
     '',
     '| | median | p99 or max | middle half | samples |',
     '|---|--:|--:|--:|--:|',
@@ -140,8 +168,8 @@ function renderResult(result: Result): string {
   return `| ${result.peer} | ${durationText(median)} | ${high.kind} ${durationText(high.value)} | ${middle} | ${samples} |`;
 }
 
-export function renderSurvey(survey: SurveyResult): string[] {
-  const head = [`**${survey.title}** (\`${survey.name}\`)`, ''];
+export function renderSurvey(survey: Report['surveys'][number]): string[] {
+  const head = [`**${titleOf(survey)}** (\`${survey.name}\`)`, ''];
   if (survey.kind === 'failed') return [...head, `failed: ${inCell(survey.reason)}`, ''];
   return [
     ...head,

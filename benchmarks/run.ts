@@ -12,12 +12,13 @@ import {
   renderRow,
   renderSummary,
   renderSurvey,
+  takeOver,
 } from './report.ts';
 import { measure, type Row, type RowResult, type Size } from './row.ts';
 import { rows, surveys } from './suite.ts';
 import { type Survey, type SurveyResult, takeSurvey } from './survey.ts';
 
-const usage = `usage: npm run bench -- [ROW...] [--files N] [--peers P,P] [--repeat N] [--share N] [--quick] [--long] [--list]
+const usage = `usage: npm run bench -- [ROW...] [--files N] [--peers P,P] [--repeat N] [--share N] [--quick] [--long] [--update] [--list]
 rows: ${[...rows, ...surveys].map(({ name }) => name).join(', ')}
 --files N   files in the tree, 5 KB each; default 5000; rows that speak of more have a multiple of it
 --peers P,P only these, by their names, no space after a comma between two; bars that name others are left out
@@ -25,8 +26,9 @@ rows: ${[...rows, ...surveys].map(({ name }) => name).join(', ')}
 --share N   percent of each row's samples, at least 2; default 100
 --quick     250 files, 2 samples
 --long      with the rows that take minutes each: ${namesOf(surveys.filter(({ long }) => long === true))}
+--update    writes these rows, at their default size, among those that are in benchmarks/results, which stay as they are
 --list      what each row does, and nothing else
-All rows at the default size are written to benchmarks/results and into README.md; less is only printed.
+All rows at the default size are written to benchmarks/results and into README.md; less is only printed, unless --update.
 `;
 
 const bytesPerFile = 5000;
@@ -41,6 +43,8 @@ type Asked = {
   readonly repeat: number | undefined;
   /** All rows at their default size: what is worth publishing. */
   readonly whole: boolean;
+  /** To be published among older ones. */
+  readonly update: boolean;
 };
 
 function namesOf(all: readonly { readonly name: string }[]): string {
@@ -59,6 +63,7 @@ function parse(argv: string[]): Asked | undefined {
       share: { type: 'string', default: '100' },
       quick: { type: 'boolean', default: false },
       long: { type: 'boolean', default: false },
+      update: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
     },
   });
@@ -88,6 +93,7 @@ function parse(argv: string[]): Asked | undefined {
     },
     repeat,
     whole: all && wanted === undefined && files === defaultFiles && repeat === undefined,
+    update: values.update && wanted === undefined && files === defaultFiles,
   };
 }
 
@@ -107,8 +113,13 @@ function list({ rows, surveys, size }: Asked): string {
   return lines.join('');
 }
 
+const folder = join(checkout, 'benchmarks', 'results');
+
+function readLatest(): Report {
+  return JSON.parse(readFileSync(join(folder, 'latest.json'), 'utf8')) as Report;
+}
+
 function publish(report: Report): void {
-  const folder = join(checkout, 'benchmarks', 'results');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'latest.json'), `${JSON.stringify(report, null, 1)}\n`);
   writeFileSync(join(folder, 'latest.md'), renderReport(report));
@@ -169,6 +180,7 @@ async function main(): Promise<number> {
   const report = await take(asked, stopping.signal);
   process.stdout.write(`${describe(report)}\n`);
   if (asked.whole) publish(report);
+  else if (asked.update) publish(takeOver(report, readLatest()));
   // A missed bar is a result. A peer that could not be measured is a fault of the bench, or of the peer.
   const failed = [...report.rows.flatMap(({ results }) => results), ...report.surveys];
   return failed.some(({ kind }) => kind === 'failed') ? 1 : 0;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judgeAll } from '../../benchmarks/bar.ts';
 import { renderPlot } from '../../benchmarks/plot.ts';
-import { insertReport, type Report, renderReport, renderSummary } from '../../benchmarks/report.ts';
+import { insertReport, type Report, renderReport, renderSummary, takeOver } from '../../benchmarks/report.ts';
 import type { Result } from '../../benchmarks/row.ts';
 import { durationText, quantile, summarize } from '../../benchmarks/statistics.ts';
 
@@ -106,6 +106,29 @@ test('the summary has a line a row and a line a bar', () => {
   assert.ok(lines.includes('| Idle | memory at most 100 MiB | 99.1 MiB | met |'));
   assert.ok(lines.includes('| Churn | | failed: one file was lost | **not judged** |'));
   assert.match(lines.join('\n'), /!\[.*\]\(p\.svg\)/);
+});
+
+test('rows of an earlier run stay where they were, and say when and with what they were measured', () => {
+  const [copy] = report.rows;
+  if (copy === undefined) throw new Error('no row');
+  const fresh = { ...copy, name: 'burst', title: 'Burst' };
+  const older: Report = { ...report, rows: [copy, { ...fresh, title: 'Older burst' }] };
+  const made = '2031-01-01T00:00:00.000Z';
+  const both = takeOver({ ...report, made, rows: [fresh], surveys: [] }, older);
+  const lines = renderSummary(both, { plot: 'p.svg', all: 'a.md' }).split('\n');
+  const medians = lines.filter((line) => line.endsWith(' |  |  |  |  |  |  |'));
+  assert.deepEqual(
+    medians.map((line) => line.split(' | ')[0]),
+    ['| First copy (2030-01-02, 1)', '| Burst'],
+  );
+  assert.ok(lines.includes('| Idle (2030-01-02, 1) | memory at most 100 MiB | 99.1 MiB | met |'));
+  assert.ok(renderReport(both).includes('**First copy (2030-01-02, 1)** (`copy`)'));
+  const again = takeOver({ ...both, made: '2032-01-01T00:00:00.000Z', rows: [], surveys: [] }, both);
+  assert.deepEqual(
+    again.rows.map(({ earlier }) => earlier),
+    ['2030-01-02, 1', '2031-01-01, 1'],
+    'who was taken over once keeps his day',
+  );
 });
 
 test('the plot has a bar for every time, longer where it took longer, and none where nothing was measured', () => {
