@@ -240,8 +240,8 @@ describe('the bundle', () => {
     });
     const exit = once(daemon, 'exit');
     try {
-      const answers = (): boolean => run(bundle, ['status', '--config', configFile]).status === 0;
-      await eventually('it answers', answers, { detail: () => log });
+      await eventually('it watches', () => log.includes(' watching: '), { detail: () => log });
+      await eventually('it answers', () => run(bundle, ['status', '--config', configFile]).status === 0);
     } finally {
       daemon.kill();
       await exit;
