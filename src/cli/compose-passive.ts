@@ -1,7 +1,7 @@
 import { sameEntry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import { makeDurable } from '../passive/durable.ts';
+import { makeDurable, settleDisplaced } from '../passive/durable.ts';
 import type { PassiveNode, PeerMemory, PlacingRight } from '../passive/node.ts';
 import { recoverGroup } from '../passive/recover.ts';
 import { sweep } from '../passive/sweep.ts';
@@ -63,7 +63,10 @@ export function composePassive(node: Node, placing: PlacingRight, hooks: Passive
     onNewerEpoch: hooks.onNewerEpoch ?? ignored,
     onSplitBrain: hooks.onSplitBrain ?? ignored,
     settle: (directories) => makeDurable(directories, versions),
-    onQuiet: () => node.database.checkpoint(),
+    onQuiet: () => {
+      settleDisplaced(versions);
+      node.database.checkpoint();
+    },
     sweep: () => sweepLeftovers(node),
     placing,
     log,

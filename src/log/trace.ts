@@ -18,8 +18,6 @@ export const stations = [
   'synced',
   /** Passive: in place, and that is durable. */
   'durable',
-  /** Passive: written down in the ledger. */
-  'remembered',
   /** Active: the ack came. */
   'acked',
 ] as const;

@@ -8,14 +8,15 @@ import { kernelRenames, type Renames } from '../files/place.ts';
 import { passed, tracing } from '../log/trace.ts';
 import type { GroupJournal } from '../state/journal.ts';
 import type { AckResult, FromActive, PushMessage } from '../wire/message.ts';
-import type { BaseFile } from './base.ts';
 import { type KeepVersions, keepOneBy } from './displaced.ts';
 import { syncFiles } from './durable.ts';
 import { discard, placeGroup } from './group.ts';
+import { Keeper, type KeeperOptions } from './keeper.ts';
 import {
   answer,
   isReady,
-  isRefusal,
+  isRefusedAlready,
+  noBase,
   type Operation,
   type Ready,
   type Receiving,
@@ -30,16 +31,15 @@ import { Stager, type StagerOptions } from './stage.ts';
 import { Swapper } from './swap.ts';
 
 /** What the applier needs of the rest of the node. */
-export type ApplierOptions = Omit<StagerOptions, 'sightings'> & {
-  readonly keepVersions: KeepVersions;
-  /** Makes names in open directories, and all that was kept, survive a power cut. */
-  readonly settle: (directories: readonly number[]) => void;
-  /** Where groups are noted while they are placed, with the sender and its epoch. Default: sets cannot be placed. */
-  readonly groups?: { readonly journal: GroupJournal; readonly peer: string; readonly epoch: number };
-  readonly renames?: Renames;
-  /** A content that was refused could not be kept. */
-  readonly onNotKept?: (path: ReplicaPath, failure: PathFailure) => void;
-};
+export type ApplierOptions = Omit<StagerOptions, 'sightings'> &
+  KeeperOptions & {
+    readonly keepVersions: KeepVersions;
+    /** Makes names in open directories, and all that was kept, survive a power cut. */
+    readonly settle: (directories: readonly number[]) => void;
+    /** Where groups are noted while they are placed, with the sender and its epoch. Default: sets cannot be placed. */
+    readonly groups?: { readonly journal: GroupJournal; readonly peer: string; readonly epoch: number };
+    readonly renames?: Renames;
+  };
 
 type Chunk = Pick<Extract<FromActive, { t: 'chunk' }>, 'last' | 'copy'>;
 
@@ -55,11 +55,14 @@ export class Applier {
   readonly #directories: Directories;
   readonly #stager: Stager;
   readonly #swapper: Swapper;
+  readonly #keeper: Keeper;
   readonly #sets: PushSets;
   #batch: Operation[] = [];
   #complete: PushSet[] = [];
   #stagedBytes = 0;
   #journaled: string[] = [];
+  /** What was placed last, whose directories are open until what it displaced is kept. */
+  #placed: readonly Operation[] | undefined;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -71,6 +74,7 @@ export class Applier {
     const keepsRefused = options.keepRefused !== undefined;
     const directories = this.#directories;
     this.#swapper = new Swapper({ directories, keepVersions, keepsRefused, renames, sightings });
+    this.#keeper = new Keeper(this.#swapper, options);
   }
 
   /** Operations that can be committed, and bytes staged for them. */
@@ -90,6 +94,7 @@ export class Applier {
    * are awaited; otherwise it has joined the batch, or its set.
    */
   begin(push: PushMessage, body: Buffer, answered?: AckResult): Receiving | undefined {
+    this.keepDisplaced();
     const set = this.#sets.of(push);
     const where = { directories: set?.directories ?? this.#directories, grouped: set !== undefined };
     let operation = answered === undefined ? this.#stager.admit(push, body, where) : answer(push, answered);
@@ -154,8 +159,9 @@ export class Applier {
     }
   }
 
-  /** Makes the batch durable and visible. `halted` refuses all that is not yet in place. */
+  /** Makes the batch visible and durable. `halted` refuses all that is not yet in place. `keepDisplaced` has to follow. */
   commit(halted: AckResult | undefined): Applied[] {
+    this.keepDisplaced();
     const batch = this.#batch;
     const sets = this.#complete;
     this.#batch = [];
@@ -164,7 +170,8 @@ export class Applier {
     if (halted === undefined) this.#prepare([batch, ...sets.map((set) => set.operations)]);
     if (tracing) for (const { push } of batch) passed('synced', push.path);
     const ordered = inOrder(batch);
-    const placed = this.#swapper.place(halted === undefined ? ordered.filter(isReady) : []);
+    const ready = halted === undefined ? ordered.filter(isReady) : [];
+    const placed = this.#keeper.place(ready);
     const results = ordered.map((operation) => ({
       push: operation.push,
       result: halted === undefined ? resultOf(operation, placed) : halt(operation, halted),
@@ -172,10 +179,19 @@ export class Applier {
     const isAnyApplied = results.some(({ result }) => result.kind === 'applied');
     for (const set of sets) results.push(...this.#placeSet(set, halted));
     this.#options.settle(isAnyApplied ? this.#directoriesOf(batch) : []);
-    for (const operation of batch) if (operation.kind === 'staged') operation.directories.close();
+    this.#placed = batch;
+    return results;
+  }
+
+  /** The other half of `commit`: keeps what was displaced, where that waits. Does nothing where it was done. */
+  keepDisplaced(): void {
+    const placed = this.#placed;
+    if (placed === undefined) return;
+    this.#placed = undefined;
+    this.#keeper.keep();
+    for (const operation of placed) if (operation.kind === 'staged') operation.directories.close();
     this.#directories.close();
     this.#stager.ended();
-    return results;
   }
 
   /** To be called once the results of `commit` are remembered. */
@@ -186,6 +202,7 @@ export class Applier {
 
   /** Drops everything that is not in place, sets that never became complete among it. */
   drop(): void {
+    this.keepDisplaced();
     const sets = [...this.#sets.takeIncomplete(), ...this.#complete];
     const operations = [...this.#batch, ...sets.flatMap((set) => set.operations)];
     // Several are reached through the same descriptors, which close together.
@@ -210,7 +227,7 @@ export class Applier {
 
   #makeDirectory(operation: StagedOperation): Operation {
     this.#options.intend?.([operation.push]);
-    return answer(operation.push, resultOf(operation, this.#swapper.place([operation])));
+    return answer(operation.push, resultOf(operation, this.#swapper.place([operation], 'now').results));
   }
 
   /** The last step before anything is in place: contents are durable, and what is placed is noted. */
@@ -293,13 +310,4 @@ function halt(operation: Operation, halted: AckResult): AckResult {
   if (operation.kind === 'answered') return operation.result;
   discard(operation);
   return halted;
-}
-
-function noBase(base: BaseFile | undefined): PathFailure | undefined {
-  if (base !== undefined) return undefined;
-  return { reason: 'need-content', detail: 'a push without a file to copy from had something to be copied' };
-}
-
-function isRefusedAlready(operation: Operation): boolean {
-  return operation.kind === 'answered' && isRefusal(operation.result);
 }

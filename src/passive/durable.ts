@@ -29,22 +29,46 @@ export type UnsettledVersions = {
   unsettledPaths(): Iterable<string>;
   /** It was. */
   settled(): void;
+  /** How many displaced contents are not synced yet, for which nobody waits. */
+  readonly displaced: number;
+  displacedPaths(): Iterable<string>;
+  displacedSettled(): void;
 };
+
+/** So many of them are not left to wait for a quiet moment, which may never come. */
+const mostDisplaced = 1000;
 
 /**
  * Makes names in open directories durable, and versions with their rows: for a few all of it side by side, since they
  * share what the disk does then. Whichever of them a power cut leaves out, nothing was answered yet. Throws system errors.
  */
 export function makeDurable(directories: readonly number[], versions: UnsettledVersions): void {
-  if (directories.length > few || versions.unsettled > few) {
-    const folder = versions.unsettled > 0 ? [openSync(versions.folder, constants.O_RDONLY)] : [];
-    try {
-      syncFileSystems([...directories, ...folder]);
-    } finally {
-      for (const fd of folder) closeSync(fd);
-    }
-  } else syncPaths(versions.unsettledPaths(), directories);
+  const isBulk = directories.length > few || versions.unsettled > few || versions.displaced > mostDisplaced;
+  if (!isBulk) {
+    syncPaths(versions.unsettledPaths(), directories);
+    return versions.settled();
+  }
+  syncWithVersions(directories, versions);
+}
+
+/** Syncs displaced contents, for when nobody waits. Throws system errors. */
+export function settleDisplaced(versions: UnsettledVersions): void {
+  if (versions.displaced === 0) return;
+  if (versions.displaced > few) return syncWithVersions([], versions);
+  syncPaths(versions.displacedPaths());
+  versions.displacedSettled();
+}
+
+function syncWithVersions(directories: readonly number[], versions: UnsettledVersions): void {
+  const isAny = versions.unsettled + versions.displaced > 0;
+  const folder = isAny ? [openSync(versions.folder, constants.O_RDONLY)] : [];
+  try {
+    syncFileSystems([...directories, ...folder]);
+  } finally {
+    for (const fd of folder) closeSync(fd);
+  }
   versions.settled();
+  versions.displacedSettled();
 }
 
 /** Each file system that holds one of the descriptors, once. */

@@ -89,6 +89,17 @@ export function isRefusal(result: AckResult): boolean {
   return result.kind === 'conflict' || result.kind === 'refused';
 }
 
+/** As isRefusal, of any operation. */
+export function isRefusedAlready(operation: Operation): boolean {
+  return operation.kind === 'answered' && isRefusal(operation.result);
+}
+
+/** Something was to be copied from a file here, and there is none. */
+export function noBase(base: BaseFile | undefined): PathFailure | undefined {
+  if (base !== undefined) return undefined;
+  return { reason: 'need-content', detail: 'a push without a file to copy from had something to be copied' };
+}
+
 /** More content came than the push announced. */
 export function tooMuch(push: PushMessage): PathFailure {
   const size = push.put.kind === 'file' ? push.put.size : 0;

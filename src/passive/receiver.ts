@@ -5,7 +5,7 @@ import { errnoFailure } from '../files/errno.ts';
 import { passed, tracing } from '../log/trace.ts';
 import type { AckResult, FromActive, FromPassive, PushMessage } from '../wire/message.ts';
 import { Acknowledger } from './acknowledge.ts';
-import { Applier } from './apply.ts';
+import { type Applied, Applier } from './apply.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
 import { nonces } from './nonces.ts';
@@ -71,6 +71,8 @@ export class Receiver {
   /** Why nothing of this arrival may be placed, asked once for all of its pushes; each batch asks again. */
   #haltedOnArrival: { readonly epoch: number; readonly halted: AckResult | undefined } | undefined;
   #lastId = -1;
+  /** Results of the last batch that are answered and not yet written down. */
+  #unremembered: readonly Applied[] | undefined;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -95,6 +97,7 @@ export class Receiver {
         }
       },
       settle: (directories) => node.settle(directories),
+      keepsLater: true,
       onNotKept: (path, failure) => this.#onNotKept(path, failure),
       groups: { journal: node.journal, peer, epoch },
       nonce: nonces(),
@@ -103,6 +106,7 @@ export class Receiver {
   }
 
   handle(message: Content, body: Buffer): void {
+    this.#remember();
     switch (message.t) {
       case 'push':
         return this.#onPush(message, body);
@@ -134,10 +138,13 @@ export class Receiver {
     this.#closed.abort();
     clearTimeout(this.#quiet);
     await this.#validating;
+    this.#remember();
     for (const operation of this.#receiving.values()) this.#applier.abort(operation);
     this.#receiving.clear();
     if (this.#applier.waiting.operations > 0 && this.#unchecked().length === 0) this.#place();
+    this.#remember();
     this.#applier.drop();
+    this.#orBreak(() => this.#options.node.onQuiet());
   }
 
   /** Resolves when the hooks of all that was placed have run. */
@@ -240,28 +247,46 @@ export class Receiver {
     }
   }
 
+  /**
+   * What is in place and durable is answered first where that tells the sender all: a crash before it is remembered
+   * here is made good from the intents, from what has a temporary name, and from the journal.
+   */
   #place(): void {
-    const { node, memory, peer, onAnswered } = this.#options;
     const results = this.#applier.commit(this.halted());
     if (tracing) for (const { push } of results) passed('durable', push.path);
-    rememberAll(results, { node, memory, peer, onAnswered });
-    memory.commit();
-    if (tracing) for (const { push } of results) passed('remembered', push.path);
-    this.#applier.remembered();
+    this.#unremembered = results;
+    // A conflict is known here before the sender hears of it, and what is displaced is out of the way of hooks.
+    const isPlain = results.every(({ result: { kind } }) => kind === 'applied' || kind === 'already-there');
+    if (!isPlain || this.#acknowledger.owes) this.#remember();
     this.#acknowledger.acknowledge(results);
+    // Acks leave at the end of this turn, and this comes right after them, before anything else does.
+    if (this.#unremembered !== undefined) process.nextTick(() => this.#orBreak(() => this.#remember()));
     this.#placedAt = performance.now();
     this.#planQuiet();
   }
 
+  /** Writes down what was placed, and keeps what that displaced, unless it was done. */
+  #remember(): void {
+    const results = this.#unremembered;
+    if (results === undefined) return;
+    this.#unremembered = undefined;
+    const { node, memory, peer, onAnswered } = this.#options;
+    rememberAll(results, { node, memory, peer, onAnswered });
+    memory.commit();
+    this.#applier.remembered();
+    this.#applier.keepDisplaced();
+  }
+
   #planQuiet(): void {
     if (this.#closed.signal.aborted) return;
-    this.#quiet ??= setTimeout(() => this.#onQuiet(), quietMs).unref();
+    const onQuiet = (): void => this.#options.node.onQuiet();
+    this.#quiet ??= setTimeout(() => this.#orBreak(onQuiet), quietMs).unref();
     this.#quiet.refresh();
   }
 
-  #onQuiet(): void {
+  #orBreak(work: () => void): void {
     try {
-      this.#options.node.onQuiet();
+      work();
     } catch (error) {
       this.#options.onBroken(error);
     }

@@ -34,8 +34,11 @@ export type SwapperOptions = {
 
 type Removal = Extract<Operation, { kind: 'remove' }>;
 
-/** Displaced files that wait to be kept together. */
-const mostWaiting = 512;
+export type Placed = {
+  readonly results: ReadonlyMap<Ready, AckResult>;
+  /** What is in place and displaced something that waits under its temporary name to be kept. */
+  readonly waiting: readonly Ready[];
+};
 
 /** In place, and what it displaced, if anything, is what admit saw and waits under the temporary name. */
 type Exchanged = AckResult | 'in-place';
@@ -52,10 +55,12 @@ export class Swapper {
   }
 
   /**
-   * Puts operations in place, in their order, or says why they are not. Nothing temporary stays behind. What they
-   * displace waits beside its target until many can be kept together, but never where it is in the way of the next one.
+   * Puts operations in place, in their order, or says why they are not. What they displace waits beside its target until
+   * many can be kept together, but never where it is in the way of the next one. With `later` it is the caller's to
+   * `retire` what waits still; otherwise nothing temporary stays behind, and what displaces something that cannot be
+   * kept is taken back.
    */
-  place(operations: readonly Ready[]): ReadonlyMap<Ready, AckResult> {
+  place(operations: readonly Ready[], keep: 'now' | 'later'): Placed {
     const results = new Map<Ready, AckResult>();
     let waiting = new Map<ReplicaPath, Ready>();
     const settle = (): void => {
@@ -69,14 +74,13 @@ export class Swapper {
     };
     for (const operation of operations) {
       const { path } = operation.push;
-      if (operation.replaces.kind === 'directory' || waiting.has(path) || waiting.size >= mostWaiting)
-        settle();
+      if (operation.replaces.kind === 'directory' || waiting.has(path)) settle();
       const exchanged = this.exchange(operation);
       results.set(operation, exchanged === 'in-place' ? { kind: 'applied' } : exchanged);
       if (exchanged === 'in-place' && operation.replaces.kind !== 'absent') waiting.set(path, operation);
     }
-    settle();
-    return results;
+    if (keep === 'now') settle();
+    return { results, waiting: [...waiting.values()] };
   }
 
   /**
@@ -240,9 +244,14 @@ export class Swapper {
 /** What is to become a version, if anything. */
 function displacedBy(operation: Ready, stamp: string | undefined): Displaced | undefined {
   const { push, replaces } = operation;
-  if (replaces.kind === 'absent' || isWorthless(operation)) return undefined;
+  if (replaces.kind === 'absent' || !displacesContent(operation)) return undefined;
   const reason = operation.kind === 'remove' ? 'removed' : 'overwritten';
   return { from: temporaryOf(operation), path: push.path, entry: replaces, reason, stamp };
+}
+
+/** Whether there is something that an operation displaces and that has to be kept. */
+export function displacesContent(operation: Ready): boolean {
+  return operation.replaces.kind !== 'absent' && !isWorthless(operation);
 }
 
 function isWorthless({ push, replaces }: Ready): boolean {

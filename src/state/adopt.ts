@@ -20,7 +20,7 @@ export type AdoptTools = {
   readonly objects: ObjectStore;
   /** Called within a transaction. */
   readonly insert: (about: Adoption, entry: Entry, object: string | undefined) => InsertedRow;
-  /** Makes each version survive a power cut before this returns. */
+  /** Makes each content survive a power cut before this returns, as each row does anyway. */
   readonly durable: boolean;
 };
 
@@ -43,9 +43,10 @@ type Step = {
 };
 
 /**
- * Makes versions of what was displaced, and takes it away from where it is. The rows come first, in one transaction,
- * and the contents after it: whatever ends the process in between leaves contents where they were, where the sweep
- * finds them. What cannot be kept is where it was, as it was, or safely in the store under another name.
+ * Makes versions of what was displaced, and takes it away from where it is. The rows come first, in one transaction that
+ * survives a power cut, and the contents after it: whatever ends the process or the machine in between leaves contents
+ * where they were, where the sweep finds them. What cannot be kept is where it was, as it was, or safely in the store
+ * under another name.
  */
 export function adoptAll(all: readonly Adoption[], tools: AdoptTools): Adopted[] {
   const outcomes: Adopted[] = [];
@@ -55,16 +56,14 @@ export function adoptAll(all: readonly Adoption[], tools: AdoptTools): Adopted[]
 }
 
 function adoptSome(all: readonly Adoption[], tools: AdoptTools): Adopted[] {
-  const { database, durable } = tools;
+  const { database } = tools;
   const steps = all.map((adoption) => stage(adoption, tools));
   const ready = steps.filter(({ failure }) => failure === undefined);
   try {
     const insertAll = (): void => {
       for (const step of ready) step.row = insert(step, tools);
     };
-    const isAnyCopied = ready.some(({ staged }) => staged?.consume !== undefined);
-    if ((durable || isAnyCopied) && ready.length > 0) database.durably(insertAll);
-    else if (ready.length > 0) database.write(insertAll);
+    if (ready.length > 0) database.durably(insertAll);
     for (const step of ready) consume(step, tools);
   } catch (error) {
     for (const step of ready) undo(step, error, tools);

@@ -275,7 +275,8 @@ function removeObject(
   removed.bytes += found.size;
 }
 
-function syncPath(path: string): void {
+/** fsync of what a full path leads to. */
+export function syncPath(path: string): void {
   const fd = openSync(path, constants.O_RDONLY);
   try {
     fsyncSync(fd);

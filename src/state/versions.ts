@@ -5,7 +5,7 @@ import { Failure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { type Adoption, adoptAll, type InsertedRow } from './adopt.ts';
 import type { Database, OnDamaged } from './database.ts';
-import { ObjectStore } from './objects.ts';
+import { ObjectStore, syncPath } from './objects.ts';
 import { type Kept, type Retention, surplus } from './retention.ts';
 import { countColumn, entryColumn, pathColumn, textColumn, wordColumn } from './rows.ts';
 
@@ -25,7 +25,7 @@ export type About = {
   readonly now: number;
 };
 
-/** `batch`: nothing is durable yet, the caller does it for many at once: see `unsettledPaths`. */
+/** `batch`: not all is durable yet, the caller does it for many at once: see `unsettledPaths` and `displacedPaths`. */
 type How = { readonly batch: boolean };
 
 /** What was at a path before it was overwritten, removed or refused. */
@@ -55,6 +55,7 @@ export class VersionStore {
   readonly #onDamaged: OnDamaged | undefined;
   /** Digests of contents. */
   readonly #unsettled = new Set<string>();
+  readonly #displaced = new Set<string>();
   #unsettledRows = 0;
   #isLogNamed = false;
 
@@ -70,10 +71,11 @@ export class VersionStore {
    * of a file decide: where they are not those of its entry, the version's entry gets their digest and size. Answers in
    * their order an id or why not; in that case it is still at `from` or safely kept.
    *
-   * The rows come first, in one transaction, and the contents after it. Whatever ends the process in between leaves
-   * contents where they were, for the sweep to bring.
+   * The rows come first, in one transaction that survives a power cut, and the contents after it. Whatever ends the
+   * process in between leaves contents where they were, for the sweep to bring.
    */
   adoptAll(all: readonly Adoption[], options: How): (string | Error)[] {
+    this.#nameLog();
     const outcomes = adoptAll(all, {
       database: this.#database,
       objects: this.#objects,
@@ -81,8 +83,7 @@ export class VersionStore {
       durable: !options.batch,
     });
     if (options.batch) {
-      this.#unsettledRows += outcomes.length;
-      for (const { digest } of outcomes) if (digest !== undefined) this.#unsettled.add(digest);
+      for (const { digest } of outcomes) if (digest !== undefined) this.#displaced.add(digest);
     }
     return outcomes.map(({ id, failure }) => failure ?? id);
   }
@@ -135,20 +136,32 @@ export class VersionStore {
   /** Full paths of all that has to be synced for the versions that were kept with `batch`, and their rows, to survive one. */
   unsettledPaths(): Set<string> {
     if (this.#unsettledRows === 0) return new Set();
+    this.#nameLog();
     const paths = this.#objects.toSync(this.#unsettled);
     const { log } = this.#database;
     if (log === undefined) this.#database.settle();
     else paths.add(log);
-    // Whoever began the log may not have synced its name.
-    if (!this.#isLogNamed) paths.add(`${this.folder}/.`);
     return paths;
   }
 
   /** All of these paths were synced, or the whole file system. */
   settled(): void {
-    this.#isLogNamed ||= this.#unsettledRows > 0;
     this.#unsettledRows = 0;
     this.#unsettled.clear();
+  }
+
+  /** How many were taken over with `batch`, and what was written to them lately is not synced. Their rows are. */
+  get displaced(): number {
+    return this.#displaced.size;
+  }
+
+  /** Full paths of all that has to be synced for those. */
+  displacedPaths(): Set<string> {
+    return this.#objects.toSync(this.#displaced);
+  }
+
+  displacedSettled(): void {
+    this.#displaced.clear();
   }
 
   /** The versions of a path, newest first. */
@@ -204,6 +217,12 @@ export class VersionStore {
       );
       return { versions: dropped.length, ...removed };
     });
+  }
+
+  /** Whoever began the database's log may not have synced its name, without which what is synced to it is lost. */
+  #nameLog(): void {
+    if (!this.#isLogNamed) syncPath(this.folder);
+    this.#isLogNamed = true;
   }
 
   #insert(about: About, entry: Entry, object: string | undefined): InsertedRow {

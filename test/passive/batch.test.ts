@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { ReplicaPath } from '../../src/core/path.ts';
@@ -57,6 +57,14 @@ function versionsOf({ node }: Passive, path: string): string[] {
     .map(({ id }) => readFileSync(node.versions.read(id).openContent(), 'utf8'));
 }
 
+/** No file can replace what has the name of this content in the store then. */
+function blockObject({ node }: Passive, content: string): string {
+  const { digest } = fileOf(content);
+  const object = join(node.config.state, 'objects', digest.slice(0, 2), digest.slice(2));
+  mkdirSync(object, { recursive: true });
+  return object;
+}
+
 describe('what a batch displaces', () => {
   it('becomes versions, and directories go that it leaves empty', async () => {
     await using passive = await Passive.open();
@@ -90,28 +98,52 @@ describe('what a batch displaces', () => {
     assert.deepEqual(seen, new Set(['none', 'kept']));
   });
 
-  it('is given back alone where its own content cannot be taken over', async () => {
+  it('waits beside its target where its content cannot be taken over, and the sweep keeps it', async () => {
     await using passive = await Passive.open();
     prepare(passive);
     const [, stuck = ''] = changed;
-    const { digest } = fileOf(old(stuck));
-    // No file can replace what has the name of its content.
-    mkdirSync(join(passive.node.config.state, 'objects', digest.slice(0, 2), digest.slice(2)), {
-      recursive: true,
-    });
+    const obstacle = blockObject(passive, old(stuck));
     const sender = await passive.session();
-    const acks = new Map<number, string>();
-    const ids = pushAll(sender, passive);
-    for (const _ of ids) {
-      const { id, result } = await sender.until('ack');
-      acks.set(id, result.kind);
-    }
-    const [first, ...others] = ids.map((id) => acks.get(id));
-    assert.equal(first, 'refused');
-    assert.deepEqual(new Set(others), new Set(['applied']));
+    assert.deepEqual(await results(sender, pushAll(sender, passive)), new Set(['applied']));
+    assert.equal(readFileSync(join(passive.root, stuck), 'utf8'), `new ${stuck}`);
+    const told = passive.events.filter(({ kind }) => kind === 'path-failed');
+    assert.deepEqual(
+      told.map((event) => 'path' in event && event.path),
+      [stuck],
+    );
+    assert.deepEqual(versionsOf(passive, stuck), []);
+    assert.match(leftovers(passive.root), /^\S*\.b\.bmcs-\S+\n$/);
+    rmdirSync(obstacle);
+    await sender.cut();
+    await passive.session();
+    assert.deepEqual(versionsOf(passive, stuck), [old(stuck)]);
+    assert.equal(leftovers(passive.root), '');
+  });
+
+  it('is given back alone, and its push refused, once such a content could not be taken over', async () => {
+    await using passive = await Passive.open();
+    prepare(passive);
+    const [first = '', stuck = '', third = '', fourth = ''] = changed;
+    blockObject(passive, old(first));
+    blockObject(passive, old(stuck));
+    blockObject(passive, old(fourth));
+    const sender = await passive.session();
+    const kindOf = async (path: string): Promise<string> => {
+      const expect = entryAt(passive, path);
+      const id = sender.push(path, `new ${path}`, { expect, put: fileOf(`new ${path}`) });
+      return (await sender.ack(id)).kind;
+    };
+    assert.equal(await kindOf(first), 'applied');
+    assert.equal(await kindOf(stuck), 'refused');
     assert.equal(readFileSync(join(passive.root, stuck), 'utf8'), old(stuck));
     assert.equal(statSync(join(passive.root, stuck)).mode & 0o777, 0o640);
     assert.deepEqual(passive.node.versions.list(at(stuck)), []);
-    assert.equal(leftovers(passive.root), '');
+    // A new file displaces nothing, which proves nothing.
+    sender.push('/etc/fresh', 'fresh');
+    assert.equal((await sender.next('ack')).result.kind, 'applied');
+    assert.equal(await kindOf(stuck), 'refused');
+    assert.equal(await kindOf(third), 'applied');
+    assert.deepEqual(versionsOf(passive, third), [old(third)]);
+    assert.equal(await kindOf(fourth), 'applied', 'one could be kept since');
   });
 });

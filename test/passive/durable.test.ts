@@ -4,15 +4,15 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { ReplicaPath } from '../../src/core/path.ts';
-import { makeDurable } from '../../src/passive/durable.ts';
+import { makeDurable, settleDisplaced } from '../../src/passive/durable.ts';
 import { fileOf, Passive } from '../main/hostile-wire-rig.ts';
+import { eventually } from '../world/eventually.ts';
 import { write } from '../world/tree.ts';
 
-type Asked = { readonly unsettled: number; readonly paths: readonly string[] };
+type Asked = { readonly unsettled?: number; readonly displaced?: number; readonly paths: readonly string[] };
 
 /** Versions that tell what became of them. */
-function fake(folder: string, { unsettled, paths }: Asked) {
+function fake(folder: string, { unsettled = 0, displaced = 0, paths }: Asked) {
   const told: string[] = [];
   const versions = {
     folder,
@@ -22,6 +22,12 @@ function fake(folder: string, { unsettled, paths }: Asked) {
       return paths;
     },
     settled: () => void told.push('settled'),
+    displaced,
+    displacedPaths: () => {
+      told.push('displaced paths');
+      return paths;
+    },
+    displacedSettled: () => void told.push('displaced settled'),
   };
   return { told, versions };
 }
@@ -34,12 +40,28 @@ describe('what a batch left to be made durable', () => {
       const few = fake(passive.root, { unsettled: 1, paths: [passive.config, join(passive.root, 'gone')] });
       makeDurable([directory], few.versions);
       assert.deepEqual(few.told, ['paths', 'settled']);
-      const many = fake(passive.root, { unsettled: 100, paths: [] });
-      makeDurable([directory], many.versions);
-      assert.deepEqual(many.told, ['settled']);
+      for (const asked of [{ unsettled: 100 }, { displaced: 5000 }]) {
+        const many = fake(passive.root, { ...asked, paths: [] });
+        makeDurable([directory], many.versions);
+        assert.deepEqual(many.told, ['settled', 'displaced settled']);
+      }
     } finally {
       closeSync(directory);
     }
+  });
+
+  it('waits where it was displaced and is not much, until nobody waits', async () => {
+    await using passive = await Passive.open();
+    const told = (displaced: number): string[] => {
+      const { told, versions } = fake(passive.root, { displaced, paths: [passive.config] });
+      makeDurable([], versions);
+      told.push('later');
+      settleDisplaced(versions);
+      return told;
+    };
+    assert.deepEqual(told(0), ['paths', 'settled', 'later']);
+    assert.deepEqual(told(2), ['paths', 'settled', 'later', 'displaced paths', 'displaced settled']);
+    assert.deepEqual(told(100), ['paths', 'settled', 'later', 'settled', 'displaced settled']);
   });
 
   it('is not taken for durable where it could not be synced', () => {
@@ -52,7 +74,7 @@ describe('what a batch left to be made durable', () => {
 });
 
 describe('an ack', { skip: spawnSync('strace', ['-V']).status !== 0 }, () => {
-  it('comes after the content, its name, the version and its row are on the disk', async () => {
+  it('comes after the content and its name are on the disk, and then the version', async () => {
     await using passive = await Passive.open();
     write(passive.root, { 'etc/hosts': 'old' });
     const sender = await passive.session();
@@ -65,6 +87,10 @@ describe('an ack', { skip: spawnSync('strace', ['-V']).status !== 0 }, () => {
     sender.push('/etc/hosts', 'new', { expect: fileOf('old'), put: fileOf('new') });
     const { result } = await sender.next('ack');
     const acked = openedNowhere('/acked');
+    const digest = fileOf('old').digest;
+    const shelf = `/objects/${digest.slice(0, 2)}`;
+    const object = `${shelf}/${digest.slice(2)}`;
+    await eventually('the version is synced', () => readFileSync(file, 'utf8').includes(`${shelf}>`));
     tracer.kill('SIGINT');
     await once(tracer, 'close');
     assert.equal(result.kind, 'applied');
@@ -74,11 +100,13 @@ describe('an ack', { skip: spawnSync('strace', ['-V']).status !== 0 }, () => {
     const answered = calls.findIndex((call) => call.includes(acked));
     const synced = (from: number, to: number): string => calls.slice(from, to).filter(isSync).join('\n');
     assert.match(synced(0, exchanged), /etc\/\.hosts\.bmcs-/);
-    const [version] = passive.node.versions.list('/etc/hosts' as ReplicaPath);
-    const digest = version?.entry.kind === 'file' ? version.entry.digest : '';
-    const shelf = `/objects/${digest.slice(0, 2)}`;
-    for (const part of ['/root/etc>', `${shelf}/${digest.slice(2)}>`, `${shelf}>`, '/state.db-wal>'])
-      assert.ok(synced(exchanged, answered).includes(part), `${part} in ${synced(exchanged, answered)}`);
+    assert.match(synced(exchanged, answered), /\/root\/etc>/);
+    // The row before the content goes where only the row leads to it.
+    const moved = calls.findIndex((call) => call.includes(`${object}"`) && call.includes('RENAME_NOREPLACE'));
+    assert.match(synced(exchanged, moved), /\/state\.db-wal>/);
+    const end = calls.length;
+    for (const part of [`${object}>`, `${shelf}>`])
+      assert.ok(synced(moved, end).includes(part), `${part} in ${synced(moved, end)}`);
   });
 });
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { duplexOf } from '../../src/cli/standard-streams.ts';
 import type { ConnectionEnd } from '../../src/wire/connection.ts';
 import { Sender } from '../main/hostile-wire-rig.ts';
+import { eventually } from '../world/eventually.ts';
 import { mainFile } from '../world/pair.ts';
 
 const crashPoints = fileURLToPath(new URL('crash-points.mjs', import.meta.url));
@@ -35,11 +36,13 @@ export class Receiver implements AsyncDisposable {
     return new Receiver(child, sender, exited);
   }
 
-  /** True once something came that is no greeting; false when the process died before. */
+  /** True once something came that is no greeting, and what follows its answer is done; false when the process died before. */
   async answersOrDies(): Promise<boolean> {
     const answered = (async () => {
       await this.sender.next('welcome');
       await this.sender.peek();
+      this.sender.say({ t: 'ping', id: 1_000_000 });
+      await eventually('a pong', () => this.sender.rest().some(({ t }) => t === 'pong'));
       return true;
     })();
     const died = this.#exited.then(() => false);

@@ -1,4 +1,5 @@
 import type { Peer } from '../../active/peer.ts';
+import { ping } from '../../active/questions.ts';
 import { resync } from '../../active/resync.ts';
 import { verifyPeer } from '../../active/verify.ts';
 import type { Reply } from '../../control/protocol.ts';
@@ -145,6 +146,8 @@ export class ActiveSide {
     for (const peer of peers) {
       while (!signal.aborted && peer.state.kind !== 'live') await peer.stateChange(signal);
       await peer.replicator.idle();
+      // What follows its answers there, as that what was displaced becomes a version, comes before its next one.
+      if (peer.session !== undefined) await ping(peer.session);
     }
     // What came out of the lanes as still moving, or waits to be tried again, goes round once more.
     if (!signal.aborted && this.node.engine.dirty > 0) await this.#drained(peers, signal);
