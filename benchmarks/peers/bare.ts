@@ -11,7 +11,7 @@ const folder = dirname(fileURLToPath(import.meta.url));
 export const bare: Peer = {
   name: 'bare',
   about:
-    'the limit: two Node processes, inotify, plain TCP, write, fsync, rename, fsync of the directory, one byte of answer, which is when it counts; no ssh, no checks, nothing but file contents',
+    'the limit: two Node processes, inotify, plain TCP, write, fsync, rename, fsync of the directory, one byte of answer, which is when it counts; what comes while that is done is made durable together, by two `syncfs`; no ssh, no checks, no versions, nothing but files and directories',
   follow: async (pair) => {
     const acks = new TraceFile(join(pair.folder, 'bare-acks'));
     await using held = new AsyncDisposableStack();

@@ -1,6 +1,7 @@
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Peer } from '../peer.ts';
+import { bare } from '../peers/bare.ts';
 import { confsync, confsyncResync } from '../peers/confsync.ts';
 import { csync2Plain, csync2Ssl } from '../peers/csync2.ts';
 import { lsyncdNow } from '../peers/lsyncd.ts';
@@ -43,7 +44,7 @@ export const firstCopy: Row = {
   title: (size) => `First copy of ${size.files} files, ${megabytes(size)}, to an empty node, daemons up`,
   repeat: 5,
   peers: [
-    ...[confsync, confsyncResync, rsync, rsyncWarm, lsyncdNow],
+    ...[bare, confsync, confsyncResync, rsync, rsyncWarm, lsyncdNow],
     ...[unison, csync2Plain, csync2Ssl].map((peer) => ({ ...peer, mostSamples: 2 })),
   ],
   bars: [{ times: 0.6, against: rsync.name }],
@@ -60,7 +61,7 @@ export const firstCopyLarge: Row = {
   ...firstCopy,
   name: 'first-copy-large',
   repeat: 2,
-  peers: [confsync, rsync],
+  peers: [bare, confsync, rsync],
   bars: [{ times: 1, against: rsync.name }],
   scale: many,
 };

@@ -1,6 +1,7 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Peer } from '../peer.ts';
+import { bare } from '../peers/bare.ts';
 import { confsync } from '../peers/confsync.ts';
 import { csync2Plain } from '../peers/csync2.ts';
 import { lsyncdNow } from '../peers/lsyncd.ts';
@@ -85,7 +86,7 @@ async function buildDelete(peer: Peer, made: Made, size: Size): Promise<Pick<Ser
 
 const common = {
   repeat: 4,
-  peers: [confsync, rsync, rsyncWarm, unison, { ...csync2Plain, mostSamples: 2 }, lsyncdNow],
+  peers: [bare, confsync, rsync, rsyncWarm, unison, { ...csync2Plain, mostSamples: 2 }, lsyncdNow],
   bars: [{ times: 1, against: rsync.name }],
 };
 

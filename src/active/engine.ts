@@ -121,7 +121,7 @@ export class Engine {
       case 'path':
         return this.#hintPath(hint.path, hint.change);
       case 'tree':
-        // All that was below it is held as well, and looked at when the hold ends.
+        // All that was below it is looked at with it, and once more when the hold ends.
         return this.#isStillGone(hint.path) ? undefined : this.walk(hint.path);
       case 'everything':
         this.#options.log({ kind: 'overflow-suspected', events: this.#dirty.size });
@@ -254,10 +254,10 @@ export class Engine {
     return 'gone';
   }
 
-  /** Whether the path's deletion is held or about to be told, and nothing is there now either. */
+  /** Whether nothing is there, and its deletion is about to be looked at, held or about to be told. */
   #isStillGone(path: ReplicaPath): boolean {
     let gone = false;
-    if (!this.#held.has(path) && !this.#gone.has(path)) return false;
+    if (!this.#dirty.has(path) && !this.#gone.has(path)) return false;
     this.#options.tree.look([path], (_, seen) => {
       gone = seen.kind === 'entry' && seen.entry.kind === 'absent';
     });

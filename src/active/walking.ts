@@ -20,6 +20,16 @@ export type WalkingOptions = {
   readonly onDone: () => void;
 };
 
+/** More paths than this on their way to one peer are a bulk. */
+const bulkPaths = 200;
+/**
+ * A walk in the midst of many changes meets little but what is on its way already, and each directory that comes asks for
+ * four of them: they are gathered until the most is sent, or for so long at most. Milliseconds.
+ */
+const longestRestMs = 250;
+/** How often is asked whether the most is sent, milliseconds. */
+const restMs = 25;
+
 /** Walks over the active's tree for what differs from a ledger and is not on its way yet. */
 export class Walking {
   readonly #options: WalkingOptions;
@@ -55,12 +65,24 @@ export class Walking {
 
   async #walkAll(): Promise<void> {
     while (this.#wanted.size > 0 && !this.#stopped) {
+      await this.#rest();
       const wanted = topmost(this.#wanted);
       this.#wanted = new Set();
       for (const from of wanted) await this.#walkNow(from);
     }
     this.#walking = false;
     this.#options.onDone();
+  }
+
+  async #rest(): Promise<void> {
+    for (let rested = 0; rested < longestRestMs && this.#isBulk(); rested += restMs) {
+      if (this.#stopped) return;
+      await new Promise((resolve) => setTimeout(resolve, restMs));
+    }
+  }
+
+  #isBulk(): boolean {
+    return this.#options.peers().some(({ replicator }) => replicator.pending > bulkPaths);
   }
 
   async #walkNow(from: ReplicaPath): Promise<void> {

@@ -108,7 +108,8 @@ const temporaryName = /^\.(?:.*\.)?bmcs-[0-9a-f]{12}o?~$/s;
 
 /** Whether a last name is one of our temporary names. Such names are never replicated. */
 export function isTemporaryName(name: string): boolean {
-  return temporaryName.test(name);
+  // Asked for each event and each name that is listed: the last character tells it of nearly all.
+  return name.endsWith('~') && temporaryName.test(name);
 }
 
 /**

@@ -55,6 +55,8 @@ const restMs = 30;
  */
 const burstPaths = 100;
 const burstRestMs = 100;
+/** A receiver says nothing while it makes a batch durable, which takes so long on a slow disk. Milliseconds. */
+const batchMs = 300;
 const longestBurstRestMs = 500;
 const readLaterMs = 1000;
 /** What was changed so long ago is read in any case, milliseconds. */
@@ -170,7 +172,7 @@ export class Edits {
     if (this.#stopped || !this.#options.includes(path)) return;
     this.#dirty.hint(path, change, this.#options.now());
     const now = this.#options.now();
-    if (now - this.#hintedAt > burstRestMs) this.#burstSince = now;
+    if (now - this.#hintedAt > batchMs) this.#burstSince = now;
     this.#hintedAt = now;
     this.#planLooks(restMs);
   }
@@ -200,13 +202,14 @@ export class Edits {
     // All that has gathered is looked at before the next rest begins.
     if (due.length < looksPerTurn) this.#burstSince = now;
     if (comesMore) due = this.#withoutPlaced(due, now);
+    this.#options.agreed.refresh();
     this.#options.look(due, (path, seen) => this.#judge(path, seen, now));
     this.#planLooks(0);
   }
 
   /** Whether a receiver is at work: much has changed, and the last of it a moment ago. */
   #comesMore(now: number): boolean {
-    return this.#dirty.size >= burstPaths && now - this.#hintedAt <= burstRestMs;
+    return this.#dirty.size >= burstPaths && now - this.#hintedAt <= batchMs;
   }
 
   /** Leaves for later what shows at first sight what the receiver put there. */
@@ -229,11 +232,12 @@ export class Edits {
     for (let looks = 0; looks < looksAtOnce; looks += 1) {
       if (seen.kind === 'unstable') return void this.#dirty.unstable(path, now);
       if (seen.kind !== 'entry') return this.#dirty.settled(path);
+      // By far the most: it is what was agreed when this turn began, and there is nothing to clear either. Should a receiver
+      // have placed another one since, and somebody this one again, the events of that are still to be read.
+      if (this.#isAgreed(path, seen.entry)) return this.#settle(path, seen.entry, now);
       agreed.refresh();
       const before = agreed.get(path);
-      // By far the most: it is what was agreed, and there is nothing to clear either.
-      if (before !== undefined && sameEntry(seen.entry, before) && known(path) === undefined)
-        return this.#settle(path, seen.entry, now);
+      if (this.#isAgreed(path, seen.entry)) return this.#settle(path, seen.entry, now);
       const intended = agreed.intended(path);
       // The disk is read between two readings of the ledger: a receiver may place the path at this very moment.
       look([path], (_, again) => {
@@ -247,6 +251,11 @@ export class Edits {
       return this.#conclude(path, seen.entry, before, known(path));
     }
     this.#dirty.retry(path, now, lookAgainMs);
+  }
+
+  #isAgreed(path: ReplicaPath, entry: Entry): boolean {
+    const agreed = this.#options.agreed.get(path);
+    return agreed !== undefined && sameEntry(entry, agreed) && this.#options.known(path) === undefined;
   }
 
   #settle(path: ReplicaPath, entry: Entry, now: number): void {

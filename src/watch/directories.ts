@@ -14,6 +14,8 @@ type Listed = Parameters<Extract<ListOptions['directoryFilter'], (...args: never
 /** Between two turns of the event loop while a tree is taken in, milliseconds. */
 const sliceMs = 20;
 
+const nothing = Promise.resolve();
+
 /**
  * chokidar for directories alone. It lists a directory whenever an event comes from it, and asks for the state of
  * every file in it, one promise each, to hear that files are ignored. The types that come with the names tell that
@@ -30,6 +32,21 @@ export class DirectoryWatches extends FSWatcher {
   constructor(options: Partial<ChokidarOptions>, isPlain: (path: string) => boolean) {
     super(options);
     this.#isPlain = isPlain;
+    this.#spareEvents();
+  }
+
+  /**
+   * What chokidar would leave alone after it has resolved the name against the directory and each of its parents, which
+   * takes more than the rest of an event, is left alone before. While files are placed there are six events a file.
+   */
+  #spareEvents(): void {
+    const { handler } = this;
+    const reconcile = handler.reconcileBackendTrigger.bind(handler);
+    handler.reconcileBackendTrigger = (scope, mapRelative, trigger, ...more) => {
+      const name = mapRelative && trigger.kind === 'native' ? trigger.relativePath : null;
+      const isPlain = name !== null && this.#isPlain(scope === '/' ? `/${name}` : `${scope}/${name}`);
+      return isPlain ? nothing : reconcile(scope, mapRelative, trigger, ...more);
+    };
   }
 
   /** Asked for each event first. Otherwise a queue, a few promises and its path in five forms end in `ignored`. */

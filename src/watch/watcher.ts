@@ -6,7 +6,6 @@
  * throttled and decided by times, so the events of the system are read as they are (`raw`).
  */
 import { lstatSync, type Stats } from 'node:fs';
-import { basename } from 'node:path';
 import type { Change } from '../core/dirty.ts';
 import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
 import { BurstMeter } from './burst.ts';
@@ -136,7 +135,7 @@ class DirectoryWatcher implements Watcher {
 
   /** What has a temporary name of ours is renamed in a moment, also a directory: nobody need watch it before. */
   #isPlain(onDisk: string): boolean {
-    return this.#plainNames.has(onDisk) || isTemporaryName(basename(onDisk));
+    return this.#plainNames.has(onDisk) || isTemporaryName(onDisk.slice(onDisk.lastIndexOf('/') + 1));
   }
 
   #onRaw(event: string, name: string | null, details: unknown): void {

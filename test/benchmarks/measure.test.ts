@@ -109,8 +109,11 @@ test('a peer that loses or mangles one file has no time', async () => {
 test('ours, the limit, csync2 and unison are measured', async () => {
   for (const [row, peers] of [
     [latencyReplace, [confsync, bare, csync2Plain, unison]],
-    [firstCopy, [confsync]],
+    [firstCopy, [confsync, bare]],
+    [renameTree, [bare]],
+    [deleteTree, [bare]],
   ] as const) {
-    for (const result of await results(row, peers)) assert.equal(result.kind, 'measured', reasonOf(result));
+    for (const result of await results(row, peers, 2))
+      assert.equal(result.kind, 'measured', reasonOf(result));
   }
 });

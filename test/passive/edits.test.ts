@@ -25,10 +25,16 @@ class Passive {
   readonly read: ReplicaPath[] = [];
   readonly recorded: ReplicaPath[] = [];
   readonly walked: (ReplicaPath | undefined)[] = [];
+  /** How often the ledger was asked for news, and at which time it has some: that `first` holds `b`. */
+  refreshes = 0;
+  committedAt = 0;
   readonly edits = new Edits({
     agreed: {
       size: 1000,
-      refresh: () => undefined,
+      refresh: () => {
+        this.refreshes += 1;
+        if (this.refreshes === this.committedAt) this.agreed.set(first, file('b'));
+      },
       get: (path) => this.agreed.get(path),
       intended: (path) => this.intended.get(path),
       below: () => [],
@@ -134,12 +140,41 @@ describe('what a receiver does in a burst', () => {
     assert.deepEqual(passive.walked, ['/etc/d']);
   });
 
+  it('goes on while a batch is made durable, in which nothing is heard', () => {
+    const passive = new Passive();
+    passive.placed(paths);
+    for (let batch = 0; batch < 3; batch += 1) {
+      passive.busyFor(200);
+      mock.timers.tick(200);
+    }
+    assert.deepEqual(passive.read, []);
+  });
+
+  it('costs one question for news of the ledger for many looks', () => {
+    const passive = new Passive();
+    passive.placed(paths);
+    passive.hint(paths);
+    mock.timers.tick(10_000);
+    assert.deepEqual(new Set(passive.read), new Set(paths));
+    assert.ok(passive.refreshes <= 10, `${passive.refreshes} questions`);
+  });
+
+  it('is no edit where the ledger learns of it only while it is looked at', () => {
+    const passive = new Passive();
+    passive.placed([first]);
+    passive.disk.set(first, file('b'));
+    passive.committedAt = 2;
+    passive.hint([first]);
+    mock.timers.tick(1000);
+    assert.deepEqual([passive.recorded, passive.edits.waiting], [[], 0]);
+  });
+
   it('keeps no walk waiting once it is over', async () => {
     const passive = new Passive();
     passive.placed(paths);
     passive.edits.hint({ kind: 'tree', path: '/etc/d' as ReplicaPath });
     passive.busyFor(1000);
-    mock.timers.tick(300);
+    mock.timers.tick(500);
     await Promise.resolve();
     assert.deepEqual(passive.walked, ['/etc/d']);
   });

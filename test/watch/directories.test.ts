@@ -10,12 +10,14 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { DirectoryWatches } from '../../src/watch/directories.ts';
 import { inotifyWatches, lists, type Rig, temporaryRoot, watch } from './rig.ts';
 
 const etc = lists(['/etc']);
+
+type Trigger = Parameters<DirectoryWatches['handler']['reconcileBackendTrigger']>[2];
 
 /** Waits until a write to this file is told by a watch, which proves that its directory is watched. */
 async function untilWatched(rig: Rig, path: string): Promise<void> {
@@ -296,4 +298,25 @@ test('an event of what was just seen to be no directory is nothing to look into'
   assert.equal(watches.isUnwatched('/etc/file'), true);
   assert.equal(watches.isUnwatched('/etc/d'), false);
   assert.deepEqual(looked, ['/etc/file', '/etc/d']);
+});
+
+test('its name is not resolved either, and that of another is', async (t) => {
+  const watches = new DirectoryWatches({}, (path) => path === '/etc/d/file' || path === '/top');
+  t.after(() => watches.close());
+  const asked: string[] = [];
+  const reconciled: string[] = [];
+  watches.isUnwatched = (path) => {
+    asked.push(path);
+    return false;
+  };
+  for (const path of ['/etc/d/file', '/top', '/etc/d/other']) {
+    const [scope, name] = [dirname(path), basename(path)];
+    const event = { rawEvent: 'rename', relativePath: name, sequence: 1, observedAt: 0 };
+    const trigger = { kind: 'native', resource: scope, ...event } as unknown as Trigger;
+    await watches.handler.reconcileBackendTrigger(scope, true, trigger, (candidate) => {
+      reconciled.push(candidate);
+    });
+  }
+  assert.deepEqual(reconciled, ['/etc/d/other']);
+  assert.deepEqual(new Set(asked), new Set(['/etc/d/other']));
 });
