@@ -4,7 +4,7 @@ import type { Reason } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Manifest } from '../files/manifest.ts';
 import { inChunks } from '../wire/chunks.ts';
-import type { FromActive } from '../wire/message.ts';
+import { inBodies, sumsIn } from '../wire/sums.ts';
 import type { Answer, Session } from './session.ts';
 
 export type Difference = { readonly path: ReplicaPath; readonly active: Entry; readonly passive: Entry };
@@ -59,7 +59,8 @@ export async function compare(
   if (theirs.digest === manifest.digest()) {
     return { id: theirs.id, differences: [], problems, checked: manifest.size };
   }
-  const differing = await differingDirectories(session, theirs.id, manifest);
+  const find = session.speaksAlike ? bySums : inDirectories;
+  const differing = await find(session, theirs.id, manifest);
   if (differing === undefined) return undefined;
   return { id: theirs.id, ...collect(manifest, differing, problems, options) };
 }
@@ -75,41 +76,88 @@ function ownProblems(manifest: Manifest): Comparison['problems'] {
 }
 
 type Differing = {
-  directories: ReplicaPath[];
-  /** What the peer has there. Of each path that may differ, where `complete`; else of all that are not absent there. */
+  /** Paths that may differ. */
+  candidates: Set<ReplicaPath>;
+  /** What the peer has there, of all that is not absent there. */
   entries: Map<ReplicaPath, Entry>;
-  complete: boolean;
   problems: Map<string, [Reason, string]>;
 };
 
-/** A peer of this very version is asked for the directories, then for those of their children that differ. */
-async function differingDirectories(
+function noneYet(): Differing {
+  return { candidates: new Set(), entries: new Map(), problems: new Map() };
+}
+
+/** Takes the peer's entries and problems. */
+function taken(found: Differing, answer: Answer): 'more' | 'last' {
+  if (answer.t !== 'entries') return 'last';
+  for (const [path, entry] of answer.rows) {
+    found.entries.set(path, entry);
+    found.candidates.add(path);
+  }
+  for (const [path, reason, detail] of answer.problems) found.problems.set(path, [reason, detail]);
+  return answer.last ? 'last' : 'more';
+}
+
+/** Any peer tells all that is in the directories that differ. */
+async function inDirectories(
   session: Session,
   id: number,
   manifest: Manifest,
 ): Promise<Differing | undefined> {
-  const complete = session.speaksAlike;
-  const found: Differing = { directories: [], entries: new Map(), complete, problems: new Map() };
-  const onAnswer = (answer: Answer): 'more' | 'last' => {
-    if (answer.t !== 'entries') return 'last';
-    // Not by spreading: there may be more than a call takes.
-    for (const directory of answer.directories) found.directories.push(directory);
-    for (const [path, entry] of answer.rows) found.entries.set(path, entry);
-    for (const [path, reason, detail] of answer.problems) found.problems.set(path, [reason, detail]);
-    return answer.last ? 'last' : 'more';
-  };
-  const asDirectories = (): FromActive[] =>
-    [...inChunks(manifest.directories())].map((part) => ({
-      t: 'directories',
+  const found = noneYet();
+  const answered = await session.ask(
+    () => [...inChunks(manifest.directories())].map((part) => ({ t: 'directories' as const, id, ...part })),
+    (answer) => {
+      if (answer.t === 'entries')
+        for (const directory of answer.directories)
+          for (const path of manifest.childrenOf(directory)) found.candidates.add(path);
+      return taken(found, answer);
+    },
+    id,
+  );
+  return answered ? found : undefined;
+}
+
+/**
+ * A peer of this very version is told sums, of the directories and then of the children of those that differ. It answers
+ * what it has no sum like, and the sums that it has nothing for.
+ */
+async function bySums(session: Session, id: number, manifest: Manifest): Promise<Differing | undefined> {
+  const found = noneYet();
+  const unknown = async (
+    of: 'directories' | 'children',
+    sums: ReadonlyMap<bigint, ReplicaPath>,
+  ): Promise<ReplicaPath[] | undefined> => {
+    const paths: ReplicaPath[] = [];
+    const answered = await session.ask(
+      () =>
+        [...inBodies([...sums.keys()])].map(({ body, last }) => ({
+          message: { t: 'sums', id, of, last },
+          body,
+        })),
+      (answer, body) => {
+        for (const sum of sumsIn(body)) {
+          const path = sums.get(sum);
+          if (path !== undefined) paths.push(path);
+        }
+        return taken(found, answer);
+      },
       id,
-      ...part,
-      ...(complete ? { children: true } : {}),
-    }));
-  if (!(await session.ask(asDirectories, onAnswer, id))) return undefined;
-  if (!complete) return found;
-  const sums = found.directories.flatMap((directory) => [...manifest.childrenSums(directory)]);
-  const asChildren = (): FromActive[] => [...inChunks(sums)].map((part) => ({ t: 'children', id, ...part }));
-  return (await session.ask(asChildren, onAnswer, id)) ? found : undefined;
+    );
+    return answered ? paths : undefined;
+  };
+  const directories = await unknown('directories', bySum(manifest.directorySums()));
+  if (directories === undefined) return undefined;
+  const children = directories.flatMap((directory) => [...manifest.childrenSums(directory)]);
+  const paths = await unknown('children', bySum(children));
+  for (const path of paths ?? []) found.candidates.add(path);
+  return paths && found;
+}
+
+function bySum(sums: Iterable<[ReplicaPath, bigint]>): Map<bigint, ReplicaPath> {
+  const known = new Map<bigint, ReplicaPath>();
+  for (const [path, sum] of sums) known.set(sum, path);
+  return known;
 }
 
 function collect(
@@ -119,12 +167,9 @@ function collect(
   options: CompareOptions,
 ): Omit<Comparison, 'id'> {
   const same = options.mtime ? identicalEntry : sameEntry;
-  const candidates = new Set<ReplicaPath>(differing.entries.keys());
-  for (const directory of differing.complete ? [] : differing.directories)
-    for (const path of manifest.childrenOf(directory)) candidates.add(path);
   const differences: Difference[] = [];
   let onlyThere = 0;
-  for (const path of [...candidates].sort()) {
+  for (const path of [...differing.candidates].sort()) {
     if (!options.includes(path)) continue;
     const passive = differing.entries.get(path) ?? absent;
     if (!manifest.has(path) && passive.kind !== 'absent') onlyThere += 1;

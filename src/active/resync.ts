@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Entry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
 import { isBelow, type ReplicaPath } from '../core/path.ts';
@@ -5,6 +6,9 @@ import { compare, type Difference } from './compare.ts';
 import type { Replicator } from './replicator.ts';
 import type { PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
+
+/** How many paths are sent in one turn of the event loop. */
+const stepsPerTurn = 64;
 
 export type ResyncOptions = {
   readonly session: Session;
@@ -69,16 +73,21 @@ export async function resync(options: ResyncOptions): Promise<ResyncReport | und
   ];
   let done = 0;
   options.onProgress(0, ordered.length);
-  const results = ordered.map((step) => {
-    return new Promise<void>((resolve) => {
-      options.replicator.changedAgainst(step.path, step.passive, (outcome) => {
+  const results: Promise<void>[] = [];
+  for (const [index, step] of ordered.entries()) {
+    // The peer can begin while more is looked at and read here: what is sent in one turn leaves at its end.
+    if (index > 0 && index % stepsPerTurn === 0) await nextTurn();
+    const sent = new Promise<PushOutcome>((resolve) => {
+      options.replicator.changedAgainst(step.path, step.passive, resolve);
+    });
+    results.push(
+      sent.then((outcome) => {
         count(report, step, outcome);
         done += 1;
         options.onProgress(done, ordered.length);
-        resolve();
-      });
-    });
-  });
+      }),
+    );
+  }
   await Promise.all(results);
   options.replicator.agreements.commit();
   return report;

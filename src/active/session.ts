@@ -51,6 +51,8 @@ export type Opened =
   | { readonly kind: 'ended'; readonly detail: string };
 
 export type Answer = Exclude<FromPassive, { t: 'welcome' | 'refused' | 'ack' | 'edited' | 'working' }>;
+/** A message, or one with a body. */
+export type Question = FromActive | { readonly message: FromActive; readonly body: Uint8Array };
 type Waiting = { sentAt: number; onAnswer(answer: Answer, body: Buffer): void; onLost(): void };
 
 /** The sender's side of a session: pushes and questions, each with its answer. */
@@ -195,7 +197,7 @@ export class Session {
 
   /** Asks; collects answers until the one that `isLast` accepts. Undefined when the link ended before. */
   ask(
-    question: (id: number) => FromActive[],
+    question: (id: number) => Question[],
     onAnswer: (answer: Answer, body: Buffer) => 'more' | 'last',
     id = this.#takeId(),
   ): Promise<boolean> {
@@ -211,7 +213,10 @@ export class Session {
         onLost: () => resolve(false),
       });
       this.#watch();
-      for (const message of question(id)) this.#connection.send(message);
+      for (const one of question(id)) {
+        if ('message' in one) this.#connection.send(one.message, one.body);
+        else this.#connection.send(one);
+      }
     });
   }
 

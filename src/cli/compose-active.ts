@@ -11,7 +11,7 @@ import type { Reason } from '../core/failure.ts';
 import type { Seat } from '../core/seat.ts';
 import { Ledger } from '../state/ledger.ts';
 import { answerDeadlineMs, connectTo } from './connect.ts';
-import { forgetConflict, isInConflict, pathsInConflict, rememberConflict } from './known-conflicts.ts';
+import { forgetConflictOfMany, isInConflict, pathsInConflict, rememberConflict } from './known-conflicts.ts';
 import type { Node } from './node.ts';
 import { productVersion } from './product.ts';
 
@@ -101,7 +101,7 @@ function composePeer(node: Node, { peer, tree, engine, hooks }: Parts): Peer {
     log,
     now,
     onConflict: (found) => settleConflict(node, composed, found, hooks),
-    onAgreed: (path) => forgetConflict(node, peer.name, path),
+    onAgreed: (path) => forgetConflictOfMany(node, peer.name, path),
     inConflict: (path) => isInConflict(node, peer.name, path),
     onUnstable: (path) => engine.unstable(path),
     onRetry: (path, attempt) => engine.retry(path, attempt),

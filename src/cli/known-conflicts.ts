@@ -23,6 +23,7 @@ function conflictKeys(node: Node): Set<string> {
 }
 
 function readAnew(node: Node, cached: Known | undefined): Known {
+  clearEnded(node);
   const version = node.database.othersVersion();
   if (cached?.version === version) return cached;
   const keys = new Set(node.conflicts.list().map(({ peer, path }) => key(peer, path)));
@@ -46,6 +47,7 @@ export function rememberConflict(node: Node, peer: string, found: FoundConflict,
 export function keepConflict(node: Node, conflict: Omit<Conflict, 'id'>, passiveNode: string): void {
   // What this process writes does not show as another one's, so the known ones are kept up to date here.
   conflictKeys(node).add(key(conflict.peer, conflict.path));
+  clearEnded(node);
   node.conflicts.put(conflict, passiveNode);
 }
 
@@ -58,7 +60,35 @@ export function forgetConflict(node: Node, peer: string, path: ReplicaPath): boo
 export function forgetConflicts(node: Node, peer: string, paths: readonly ReplicaPath[]): void {
   if (paths.length === 0) return;
   const keys = conflictKeys(node);
-  for (const path of paths) if (keys.delete(key(peer, path))) node.conflicts.clear(peer, path);
+  node.conflicts.clearAll(
+    peer,
+    paths.filter((path) => keys.delete(key(peer, path))),
+  );
+}
+
+/** Conflicts that are over and still written down, by their peers. */
+const ended = new WeakMap<Node, Map<string, ReplicaPath[]>>();
+
+/**
+ * As forgetConflict; those of many acks that came together are cleared in one transaction, before the event loop goes on.
+ */
+export function forgetConflictOfMany(node: Node, peer: string, path: ReplicaPath): void {
+  if (!conflictKeys(node).delete(key(peer, path))) return;
+  const known = ended.get(node);
+  const byPeer = known ?? new Map<string, ReplicaPath[]>();
+  if (known === undefined) {
+    ended.set(node, byPeer);
+    queueMicrotask(() => clearEnded(node));
+  }
+  const paths = byPeer.get(peer);
+  if (paths === undefined) byPeer.set(peer, [path]);
+  else paths.push(path);
+}
+
+function clearEnded(node: Node): void {
+  const byPeer = ended.get(node);
+  ended.delete(node);
+  for (const [peer, paths] of byPeer ?? []) node.conflicts.clearAll(peer, paths);
 }
 
 export function isInConflict(node: Node, peer: string, path: ReplicaPath): boolean {

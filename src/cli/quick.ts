@@ -3,12 +3,13 @@ import { defaultConfig } from './default-config.ts';
 import { processIo } from './io.ts';
 import { productVersion } from './product.ts';
 import { toldNotice } from './told-notice.ts';
+import { toldResync } from './told-resync.ts';
 import { showPlugin, showStatus, toldPlugin, toldStatus } from './told-status.ts';
 import { toldVerify } from './told-verify.ts';
 
 /**
- * Runs the plainest forms of what is called most often: `--version`, and `status`, `verify` and `notice` while the daemon
- * can answer. Undefined for everything else, also for what is not quite right: that is for the parser to say. Nothing that
+ * Runs the plainest forms of what is called most often: `--version`, and `status`, `verify`, `resync` and `notice` while the
+ * daemon can answer. Undefined for everything else, also for what is not quite right: that is for the parser to say. Nothing that
  * this imports may load a package: the bundle has all of it in the one file that starts.
  */
 export async function runQuickly(argv: readonly string[]): Promise<Ended | undefined> {
@@ -21,6 +22,10 @@ export async function runQuickly(argv: readonly string[]): Promise<Ended | undef
   if (command === 'verify') {
     const given = optionsOf(rest, ['--json', '--full', '--diff', '--nagios']);
     return given && quickVerify(given);
+  }
+  if (command === 'resync') {
+    const given = optionsOf(rest, ['--json', '--yes']);
+    return given && quickResync(given);
   }
   if (command === 'notice') {
     const given = optionsOf(rest, ['--logout']);
@@ -43,6 +48,14 @@ function quickVerify({ config, flags }: Given): Promise<Ended | undefined> | und
   const form = json ? 'json' : nagios ? 'nagios' : 'text';
   const io = processIo();
   return toldVerify({ config, full: flags.has('--full'), diff: flags.has('--diff'), form }, io);
+}
+
+/** Who sits at a terminal is shown how far it is, and who did not say yes is asked: that takes the whole program. */
+function quickResync({ config, flags }: Given): Promise<Ended | undefined> | undefined {
+  const io = processIo();
+  const form = flags.has('--json') ? 'json' : 'text';
+  if (!flags.has('--yes') || (form === 'text' && io.interactive)) return undefined;
+  return toldResync({ config, form }, io);
 }
 
 async function quickPlugin({ config, flags }: Given): Promise<Ended | undefined> {

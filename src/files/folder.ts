@@ -15,7 +15,12 @@ const openingBytes = 16 * 1024;
 const fewNames = 32;
 
 /** Ids, and what they were called. */
-type Owners = { readonly uid: number; readonly gid: number; readonly owner: string; readonly group: string };
+export type Owners = {
+  readonly uid: number;
+  readonly gid: number;
+  readonly owner: string;
+  readonly group: string;
+};
 
 export type FolderParts = {
   readonly path: ReplicaPath;
@@ -85,6 +90,12 @@ export class Folder {
     return [...this.#states.subarray(place * stateLength, (place + 1) * stateLength)];
   }
 
+  /** Adds the state of that child to others. */
+  addState(place: number, states: number[]): void {
+    for (let part = 0; part < stateLength; part += 1)
+      states.push(this.#states[place * stateLength + part] ?? 0);
+  }
+
   childAt(place: number): FolderChild {
     return new FolderChild(this, place);
   }
@@ -104,6 +115,19 @@ export class Folder {
   get own(): FolderSelf | undefined {
     const self = this.walked?.self;
     return self === undefined ? undefined : new FolderSelf(this.path, self.packed, self.state);
+  }
+
+  /**
+   * Whether each child that has the very state which is remembered is known by that, whatever became of others: a walk for
+   * these watchlists has seen it, and its owners are called as they were.
+   */
+  knowsChildren(watchlists: object): boolean {
+    return this.walked?.watchlists === watchlists && this.#ownersAreCalledAlike();
+  }
+
+  /** Whether that child has the very state which is remembered, by the newest look. */
+  isSame(place: number, seen: Statx): boolean {
+    return seen.isAs(this.#states, place * stateLength);
   }
 
   /**
@@ -156,7 +180,7 @@ export class Folder {
 
   #isUnchanged(fd: number, place: number, statx: Statx): boolean {
     const type = statx.look(fd, this.names[place] ?? '');
-    return type !== undefined && statx.isAs(this.#states, place * stateLength);
+    return type !== undefined && this.isSame(place, statx);
   }
 
   /** A sum over the lines of all children, see lineSum. `mtime`: whether files' times count. */
@@ -244,68 +268,4 @@ export function knownEntry(packed: Packed, stamp: string): Observation {
   const entry = unpackEntry(packed);
   if (entry === undefined) throw new Error(`expected a packed entry, found ${packed}`);
   return { kind: 'entry', entry, stamp };
-}
-
-/** Puts together what a walk learns of one directory. */
-export class FolderDraft {
-  readonly #path: ReplicaPath;
-  readonly #names: string[] = [];
-  readonly #packed: Packed[] = [];
-  readonly #states: number[] = [];
-  readonly #others: string[] = [];
-  readonly #owners = new Map<string, Owners>();
-  #largest = 0;
-  #self: { packed: Packed; state: Uint32Array } | undefined;
-
-  constructor(path: ReplicaPath) {
-    this.#path = path;
-  }
-
-  /** The newest look is that of this child, whose entry it is. Children come in the order of their bytes. */
-  remember(name: string, packed: Packed, seen: Statx): void {
-    this.#names.push(name);
-    this.#packed.push(packed);
-    for (const part of seen.state) this.#states.push(part);
-    this.#largest = Math.max(this.#largest, seen.size);
-    this.#noteOwners(seen);
-  }
-
-  /** The newest look is that of the directory itself. */
-  rememberSelf(packed: Packed, seen: Statx): void {
-    this.#self = { packed, state: Uint32Array.from(seen.state) };
-    this.#noteOwners(seen);
-  }
-
-  /** It has to be looked at each time. */
-  lookAgain(name: string): void {
-    this.#others.push(name);
-  }
-
-  /** `listing`: all names as the kernel listed them. */
-  folder(
-    listing: readonly string[],
-    { watchlists, included }: { readonly watchlists: object; readonly included: boolean },
-  ): Folder {
-    return new Folder({
-      path: this.#path,
-      names: this.#names,
-      packed: this.#packed,
-      states: Uint32Array.from(this.#states),
-      walked: {
-        watchlists,
-        included,
-        listing,
-        others: this.#others,
-        owners: [...this.#owners.values()],
-        largest: this.#largest,
-        self: this.#self,
-      },
-    });
-  }
-
-  #noteOwners({ uid, gid }: Statx): void {
-    const key = `${uid}:${gid}`;
-    if (!this.#owners.has(key))
-      this.#owners.set(key, { uid, gid, owner: ownerName(uid), group: groupName(gid) });
-  }
 }

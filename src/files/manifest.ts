@@ -27,6 +27,8 @@ export class Manifest {
   readonly #children = new Map<ReplicaPath, ReplicaPath[]>();
   readonly #problemsIn = new Map<string, string[]>();
   readonly #options: ManifestOptions;
+  /** Of all that was taken so far. */
+  #directories: Map<ReplicaPath, string> | undefined;
 
   constructor(options: ManifestOptions) {
     this.#options = options;
@@ -48,6 +50,7 @@ export class Manifest {
   /** As add, of what a scan yields: what has not changed is not unpacked. Of each directory there is one folder. */
   take(scanned: Scanned | Folder): void {
     if ('names' in scanned) {
+      this.#directories = undefined;
       this.#folders.set(scanned.path, scanned);
       this.#inFolders += scanned.size;
     } else if (scanned.packed === undefined) this.add(scanned.path, scanned.observation);
@@ -55,6 +58,7 @@ export class Manifest {
   }
 
   #put(path: ReplicaPath, packed: Packed): void {
+    this.#directories = undefined;
     if (!this.#entries.has(path)) append(this.#children, parentOf(path), path);
     this.#entries.set(path, packed);
   }
@@ -109,20 +113,34 @@ export class Manifest {
   }
 
   /** Each observed child of a directory, with what it adds to the directory's digest. */
-  *childrenSums(directory: ReplicaPath): Generator<[ReplicaPath, string]> {
-    for (const path of this.childrenOf(directory)) {
-      const sum = lineSum(path, this.#packed(path) ?? '', this.#options.mtime);
-      yield [path, digits(sum)];
+  *childrenSums(directory: ReplicaPath): Generator<[ReplicaPath, bigint]> {
+    const { mtime } = this.#options;
+    const folder = this.#folders.get(directory);
+    for (let place = 0; place < (folder?.size ?? 0); place += 1) {
+      const path = childOf(directory, folder?.names[place] ?? '');
+      yield [path, lineSum(path, folder?.packedAt(place) ?? '', mtime)];
     }
+    for (const path of this.#children.get(directory) ?? [])
+      yield [path, lineSum(path, this.#entries.get(path) ?? '', mtime)];
+  }
+
+  /** Each directory that `directories` tells, with a sum that tells it and its digest. */
+  *directorySums(): Generator<[ReplicaPath, bigint]> {
+    for (const [path, digest] of this.directories()) yield [path, xxh64Text(`${digest} ${path}`)];
   }
 
   /** Each directory that has observed children or problems, with its digest. */
-  *directories(): Generator<[ReplicaPath, string]> {
-    const filled = [...this.#folders].filter(([, folder]) => folder.size > 0).map(([path]) => path);
-    const all = new Set<string>([...this.#children.keys(), ...this.#problemsIn.keys(), ...filled]);
-    for (const directory of all) {
-      yield [directory as ReplicaPath, digits(this.#sum(directory as ReplicaPath))];
-    }
+  directories(): ReadonlyMap<ReplicaPath, string> {
+    this.#directories ??= this.#digests();
+    return this.#directories;
+  }
+
+  #digests(): Map<ReplicaPath, string> {
+    const all = new Set<string>([...this.#children.keys(), ...this.#problemsIn.keys()]);
+    for (const [path, folder] of this.#folders) if (folder.size > 0) all.add(path);
+    const digests = new Map<ReplicaPath, string>();
+    for (const path of all as Set<ReplicaPath>) digests.set(path, digits(this.#sum(path)));
+    return digests;
   }
 
   digest(): string {
@@ -141,6 +159,7 @@ export class Manifest {
   }
 
   #problem(path: string, failure: PathFailure): void {
+    this.#directories = undefined;
     if (!this.problems.has(path)) append(this.#problemsIn, parentOf(path as ReplicaPath), path);
     this.problems.set(path, failure);
   }

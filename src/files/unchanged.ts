@@ -22,6 +22,22 @@ export class Unchanged {
   }
 }
 
+/** A file that has to be read to be known. */
+export class UnreadFile {
+  readonly path: ReplicaPath;
+  readonly unread = true;
+  readonly #read: () => Observation;
+
+  constructor(path: ReplicaPath, read: () => Observation) {
+    this.path = path;
+    this.#read = read;
+  }
+
+  get observation(): Observation {
+    return this.#read();
+  }
+}
+
 /** `type` and `seen`: of the newest look at the name. */
 export type Look = {
   readonly name: string;

@@ -1,12 +1,13 @@
 import { type Packed, packEntry } from '../core/packed.ts';
 import { childOf, isTemporaryName, parseReplicaPath, type ReplicaPath } from '../core/path.ts';
 import type { Directories, OpenDirectory } from './confined.ts';
-import { type Folder, FolderDraft } from './folder.ts';
+import type { Folder } from './folder.ts';
+import { FolderDraft } from './folder-draft.ts';
 import { byBytes, escaped, inOrder, listed } from './listing.ts';
 import type { Observation } from './observation.ts';
 import { type LookOptions, observe, observeAt, racyMs } from './observe.ts';
 import { Statx } from './statx.ts';
-import { isPlain, Unchanged, unchanged } from './unchanged.ts';
+import { isPlain, Unchanged, UnreadFile, unchanged } from './unchanged.ts';
 
 export type Watched = {
   includes(path: ReplicaPath): boolean;
@@ -40,7 +41,11 @@ type Walked = {
   readonly path: ReplicaPath;
   readonly directory: OpenDirectory;
   readonly known: Folder | undefined;
+  /** Whether a child that has the state which is known needs no further look. */
+  readonly knowsChildren: boolean;
   draft: FolderDraft | undefined;
+  /** Whether what the draft comes to hold is yielded as its folder, and not one by one. */
+  collects: boolean;
 };
 
 /** A directory that changed less than this before it was listed may be changing, milliseconds. More than a listing takes. */
@@ -80,7 +85,7 @@ export class Walk {
   /** A directory is listed before it is yielded, so that it is either seen or failed, and never both. */
   *#directory(self: Scanned, included: boolean): Generator<Step> {
     const { path } = self;
-    const { watchlists, cache, fresh, maxFileSizeBytes } = this.#options;
+    const { watchlists, cache, fresh, lazy, folders, maxFileSizeBytes } = this.#options;
     const directory = this.#directories.open(path);
     if (!directory.ok) return void (yield { path, observation: notListed(directory) });
     const known = cache?.folder(path);
@@ -92,7 +97,8 @@ export class Walk {
     const listing = remembered ?? listed(directory, path);
     if ('kind' in listing) return void (yield { path, observation: listing });
     const settled = remembered !== undefined || this.#isSettled(directory);
-    const walked: Walked = { path, directory, known, draft: undefined };
+    const knowsChildren = fresh !== true && known?.knowsChildren(watchlists) === true;
+    const walked: Walked = { path, directory, known, knowsChildren, draft: undefined, collects: false };
     const own = included ? self : undefined;
     const isKnown =
       settled && known?.isListed(this.#seen, { watchlists, listing, maxFileSizeBytes }) === true;
@@ -106,9 +112,11 @@ export class Walk {
     yield own;
     if (settled && cache !== undefined && fresh !== true && names.undecodable.length === 0)
       walked.draft = this.#beginDraft(directory, self);
+    walked.collects = walked.draft !== undefined && folders === true && lazy !== true;
     for (const name of names.names) yield* this.#child(walked, name);
     for (const bytes of names.undecodable) yield this.#undecodable(path, bytes);
     const folder = walked.draft?.folder(listing, { watchlists, included });
+    if (walked.collects) yield folder;
     if (folder !== undefined && listing.length <= 4 * folder.size + mostPassedOver) cache?.keep(folder);
     this.#directories.release(path);
   }
@@ -146,8 +154,24 @@ export class Walk {
     if (outdated) this.#options.cache?.keep(known.unwalked());
   }
 
+  /** What is remembered of a child that has the very state which was remembered, and is to be yielded. */
+  #stillKnown({ known, directory, draft, knowsChildren }: Walked, name: string): Scanned | undefined {
+    const place = knowsChildren && known !== undefined ? known.placeOf(name) : -1;
+    if (known === undefined || place < 0) return undefined;
+    const seen = this.#seen;
+    if (seen.look(directory.fd, name) === undefined || !known.isSame(place, seen)) return undefined;
+    if (seen.size > this.#options.maxFileSizeBytes) return undefined;
+    draft?.keep(known, place, seen);
+    return known.childAt(place);
+  }
+
   /** Answers whether it is something that is as it was. */
   *#child(walked: Walked, name: string): Generator<Step, boolean> {
+    const still = this.#stillKnown(walked, name);
+    if (still !== undefined) {
+      yield walked.collects ? undefined : still;
+      return true;
+    }
     const path = childOf(walked.path, name);
     const { watchlists, cache, fresh, lazy, onLeftover } = this.#options;
     if (isTemporaryName(name)) {
@@ -186,7 +210,7 @@ export class Walk {
       }
       if (found instanceof Unchanged) {
         walked.draft?.remember(name, found.packed, seen);
-        yield found;
+        yield walked.collects ? undefined : found;
         return true;
       }
     }
@@ -207,15 +231,17 @@ export class Walk {
     { name, path, included }: { name: string; path: ReplicaPath; included: boolean },
   ): Generator<Step> {
     const observation = observeAt(walked.directory.child(name), path, this.#options);
+    const { draft } = walked;
+    if (!included) draft?.lookAgain(name);
     const noted =
-      walked.draft === undefined
+      draft === undefined || !included
         ? undefined
-        : this.#note(walked.draft, walked.directory, { name, path, observation });
+        : this.#note(draft, walked.directory, { name, path, observation });
     const isDirectory = observation.kind === 'entry' && observation.entry.kind === 'directory';
     // Most are files, and a generator of its own for each is what a walk would spend its time on.
     // The text that is remembered serves whoever keeps it: there may be very many.
-    if (included && !isDirectory)
-      yield noted === undefined ? { path, observation } : { path, observation, packed: noted };
+    if (noted !== undefined) yield walked.collects ? undefined : { path, observation, packed: noted };
+    else if (included && !isDirectory) yield { path, observation };
     else yield* this.#at(path, observation);
   }
 
@@ -259,22 +285,6 @@ export class Walk {
     const detail = `expected a name in valid UTF-8, found the bytes ${bytes.toString('hex')}; rename it to have it replicated`;
     const failure = { reason: 'bad-path', detail } as const;
     return { path: childOf(parent, escaped(bytes)), observation: { kind: 'failed', failure } };
-  }
-}
-
-/** A file that has to be read to be known. */
-class UnreadFile {
-  readonly path: ReplicaPath;
-  readonly unread = true;
-  readonly #read: () => Observation;
-
-  constructor(path: ReplicaPath, read: () => Observation) {
-    this.path = path;
-    this.#read = read;
-  }
-
-  get observation(): Observation {
-    return this.#read();
   }
 }
 

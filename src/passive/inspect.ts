@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { absent, type Entry } from '../core/entry.ts';
+import type { Entry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
-import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { nameOf, type ReplicaPath } from '../core/path.ts';
 import { blockRows } from '../files/blocks.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoCode } from '../files/errno.ts';
@@ -12,19 +12,20 @@ import { inChunks } from '../wire/chunks.ts';
 import type { Connection } from '../wire/connection.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
 import type { FromActive, FromPassive } from '../wire/message.ts';
+import { inBodies, sumsIn } from '../wire/sums.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
 import { failureOf, shortened } from './operation.ts';
 
 type Question = Extract<
   FromActive,
-  { t: 'manifest' | 'directories' | 'children' | 'agreed' | 'look' | 'fetch' | 'versions' | 'blocks' }
+  { t: 'manifest' | 'directories' | 'sums' | 'agreed' | 'look' | 'fetch' | 'versions' | 'blocks' }
 >;
 type Manifested = {
   readonly manifest: Manifest;
   readonly theirs: Map<ReplicaPath, string>;
-  /** Directories that differ, once that was asked; then what the sender says that their children add. */
+  /** Sums that the sender has told in this step, and the directories that the step before found to differ. */
+  readonly sums: Set<bigint>;
   readonly differing: Set<ReplicaPath>;
-  readonly sums: Map<ReplicaPath, string>;
   readonly except: Set<ReplicaPath>;
 };
 type Kept = {
@@ -63,15 +64,15 @@ export class Inspector {
     for (const { answered } of this.#manifested.values()) answered.add(path);
   }
 
-  handle(question: Question): void {
-    this.#answer(question).catch((error: unknown) => {
+  handle(question: Question, body: Buffer): void {
+    this.#answer(question, body).catch((error: unknown) => {
       this.#connection.destroy(
         `a question about the tree failed: ${error instanceof Error ? error.message : String(error)}`,
       );
     });
   }
 
-  async #answer(question: Question): Promise<void> {
+  async #answer(question: Question, body: Buffer): Promise<void> {
     switch (question.t) {
       case 'manifest': {
         const ready = this.#scan(question);
@@ -89,20 +90,12 @@ export class Inspector {
         const manifested = await this.#current(question.id).ready;
         for (const [path, digest] of question.rows) manifested.theirs.set(path, digest);
         if (!question.last) return;
-        await this.#sendDirectories(question.id, manifested);
-        const { manifest, differing } = manifested;
-        const children =
-          question.children === true ? [] : [...differing].flatMap((at) => entriesIn(manifest, at));
-        await this.#sendEntries(question.id, children, manifest);
-        return;
+        return this.#answerDirectories(question.id, manifested);
       }
-      case 'children': {
+      case 'sums': {
         const manifested = await this.#current(question.id).ready;
-        for (const [path, sum] of question.rows)
-          if (manifested.differing.has(parentOf(path))) manifested.sums.set(path, sum);
-        if (!question.last) return;
-        await this.#sendEntries(question.id, differingChildren(manifested), undefined);
-        return;
+        for (const sum of sumsIn(body)) manifested.sums.add(sum);
+        return question.last ? this.#answerSums(question.id, question.of, manifested) : undefined;
       }
       case 'agreed': {
         const { ready, answered } = this.#current(question.id);
@@ -140,7 +133,7 @@ export class Inspector {
     for await (const scanned of found) manifest.take(scanned);
     cache.retain(manifest.size, (path) => manifest.has(path) || manifest.isUnknown(path));
     cache.commit();
-    return { manifest, theirs: new Map(), differing: new Set(), sums: new Map(), except: new Set() };
+    return { manifest, theirs: new Map(), differing: new Set(), sums: new Set(), except: new Set() };
   }
 
   #keep(id: number, kept: Kept): void {
@@ -166,33 +159,53 @@ export class Inspector {
     return manifested;
   }
 
-  /** Those whose digests are not the sender's. */
-  async #sendDirectories(id: number, { manifest, theirs, differing }: Manifested): Promise<void> {
-    const mine = new Map(manifest.directories());
-    for (const path of new Set([...mine.keys(), ...theirs.keys()]))
-      if (mine.get(path) !== theirs.get(path)) differing.add(path);
+  /** Those whose digests are not the sender's, and all that is in them. */
+  async #answerDirectories(id: number, { manifest, theirs }: Manifested): Promise<void> {
+    const mine = manifest.directories();
+    const differing = [...new Set([...mine.keys(), ...theirs.keys()])].filter(
+      (path) => mine.get(path) !== theirs.get(path),
+    );
     for (const { rows } of inChunks(differing)) {
       this.#connection.send({ t: 'entries', id, directories: rows, rows: [], problems: [], last: false });
       await this.#connection.writable();
     }
+    await this.#sendEntries(
+      id,
+      differing.flatMap((at) => entriesIn(manifest, at)),
+    );
+    this.#sendProblems(id, manifest.problems);
   }
 
-  /** The end of an answer, with the problems of a manifest where there is one to tell. */
-  async #sendEntries(
-    id: number,
-    entries: Iterable<[ReplicaPath, Entry]>,
-    manifest: Manifest | undefined,
-  ): Promise<void> {
+  /** What adds other sums here than there, and the sums of which there is nothing here. */
+  async #answerSums(id: number, of: 'directories' | 'children', manifested: Manifested): Promise<void> {
+    const { manifest, sums, differing } = manifested;
+    if (of === 'directories') {
+      for (const [path, sum] of manifest.directorySums()) if (!sums.delete(sum)) differing.add(path);
+    } else await this.#sendEntries(id, differingChildren(manifested));
+    const unknown = [...sums];
+    sums.clear();
+    for (const { body } of inBodies(unknown)) {
+      this.#connection.send({ t: 'entries', id, directories: [], rows: [], problems: [], last: false }, body);
+      await this.#connection.writable();
+    }
+    this.#sendProblems(id, of === 'directories' ? manifest.problems : new Map());
+  }
+
+  async #sendEntries(id: number, entries: Iterable<[ReplicaPath, Entry]>): Promise<void> {
     for (const { rows } of inChunks(entries)) {
       this.#connection.send({ t: 'entries', id, directories: [], rows, problems: [], last: false });
       await this.#connection.writable();
     }
-    const problems = [...(manifest?.problems ?? [])].map(([path, failure]): [string, Reason, string] => [
+  }
+
+  /** The end of an answer. */
+  #sendProblems(id: number, problems: Manifest['problems']): void {
+    const told = [...problems].map(([path, failure]): [string, Reason, string] => [
       path,
       failure.reason,
       shortened(failure.detail),
     ]);
-    for (const { rows, last } of inChunks(problems))
+    for (const { rows, last } of inChunks(told))
       this.#connection.send({ t: 'entries', id, directories: [], rows: [], problems: rows, last });
   }
 
@@ -287,16 +300,11 @@ function entriesIn(manifest: Manifest, directory: ReplicaPath): [ReplicaPath, En
   return manifest.childrenOf(directory).map((path) => [path, manifest.get(path)]);
 }
 
-/** What this node has under names that add something else to the digests here than they do there. */
+/** Children of the directories that differ, which add something else to the digests than any does there. */
 function* differingChildren({ manifest, differing, sums }: Manifested): Generator<[ReplicaPath, Entry]> {
-  for (const directory of differing) {
-    for (const [path, sum] of manifest.childrenSums(directory)) {
-      if (sums.get(path) !== sum) yield [path, manifest.get(path)];
-      sums.delete(path);
-    }
-  }
-  for (const path of sums.keys()) yield [path, absent];
-  sums.clear();
+  for (const directory of differing)
+    for (const [path, sum] of manifest.childrenSums(directory))
+      if (!sums.delete(sum)) yield [path, manifest.get(path)];
 }
 
 function openRegular(path: string): number | undefined {

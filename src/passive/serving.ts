@@ -113,13 +113,13 @@ export class Serving {
         return this.#connection.send({ t: 'pong', id: message.id });
       case 'manifest':
       case 'directories':
-      case 'children':
+      case 'sums':
       case 'agreed':
       case 'look':
       case 'fetch':
       case 'versions':
       case 'blocks':
-        return this.#inspector.handle(message);
+        return this.#inspector.handle(message, body);
     }
   }
 

@@ -86,6 +86,17 @@ export class ConflictStore {
     return this.#database.write(() => remove.run(peer, path).changes === 1);
   }
 
+  /** As clear, of many in one transaction. Answers how many there were. */
+  clearAll(peer: string, paths: readonly ReplicaPath[]): number {
+    const find = this.#database.statement('SELECT 1 FROM conflict WHERE peer = ? AND path = ?');
+    const there = this.#database.read(() => paths.filter((path) => find.get(peer, path) !== undefined));
+    if (there.length === 0) return 0;
+    const remove = this.#database.statement('DELETE FROM conflict WHERE peer = ? AND path = ?');
+    return this.#database.write(() =>
+      there.reduce((count, path) => count + Number(remove.run(peer, path).changes), 0),
+    );
+  }
+
   /** Forgets the conflicts with every other peer than this one. Answers how many there were. */
   clearOthers(peer: string): number {
     const find = this.#database.statement('SELECT 1 FROM conflict WHERE peer <> ? LIMIT 1');

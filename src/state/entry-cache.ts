@@ -76,7 +76,7 @@ export class EntryCacheStore implements EntryCache {
     const { path, names, walked } = folder;
     const before = this.#loaded.get(path);
     this.#loaded.set(path, folder);
-    for (const name of names) this.#single.delete(childOf(path, name));
+    if (this.#single.size > 0) for (const name of names) this.#single.delete(childOf(path, name));
     if (before === undefined || before === folder) return;
     const others = new Set(walked?.others);
     for (const [place, name] of before.names.entries()) {

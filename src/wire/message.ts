@@ -129,16 +129,12 @@ const fromActive = z.discriminatedUnion('t', [
     id,
     rows: z.array(z.tuple([path, z.string().max(32)])),
     last: z.boolean(),
-    /** Which directories differ is all that is wanted: `children` follows. */
-    children: z.literal(true).optional(),
   }),
-  /** Of the directories that differ: what each child adds to the digest. Those that add something else are answered. */
-  z.strictObject({
-    t: z.literal('children'),
-    id,
-    rows: z.array(z.tuple([path, z.string().max(32)])),
-    last: z.boolean(),
-  }),
+  /**
+   * Between nodes of one version, in two steps: the body holds a sum for each directory, then one for each child of those
+   * that the peer has another sum of, or none. The answer's body holds those that the peer has none of.
+   */
+  z.strictObject({ t: z.literal('sums'), id, of: z.enum(['directories', 'children']), last: z.boolean() }),
   /** All that the manifest showed is agreed, except these paths. */
   z.strictObject({ t: z.literal('agreed'), id, except: z.array(path), last: z.boolean() }),
   z.strictObject({ t: z.literal('look'), id, paths: z.array(path) }),
@@ -188,6 +184,7 @@ const fromPassive = z.discriminatedUnion('t', [
     ]),
   }),
   z.strictObject({ t: z.literal('manifest'), id, digest: z.string().max(32), paths: z.int().nonnegative() }),
+  /** After `sums` with a body, see there. */
   z.strictObject({
     t: z.literal('entries'),
     id,

@@ -85,7 +85,8 @@ test('between nodes of one version only the children that differ are told', asyn
       [expected[2], 'absent', 'file'],
     ],
   );
-  assert.deepEqual(told.sort(), expected);
+  // What is not there at all is told by its sum.
+  assert.deepEqual(told.sort(), expected.slice(1));
   session.close();
   rmSync(root, { recursive: true });
 });

@@ -197,14 +197,9 @@ describe('the bundle', () => {
     assert.match(licences, /Permission is hereby granted/);
   });
 
-  it('loads one file for a verify that the daemon answers', async () => {
-    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(config, { bigint: true });
-    const answer = {
-      node: 'mail1',
-      configuration: [dev, ino, size, mtimeNs, ctimeNs].join(':'),
-      peers: [{ name: 'mail2', result: { checked: 7, drift: [], problems: [] } }],
-    };
-    const line = JSON.stringify({ kind: 'value', value: answer });
+  /** With somebody at the control socket who gives this answer to whatever is asked. */
+  async function whileAnswered(value: unknown, check: () => void): Promise<void> {
+    const line = JSON.stringify({ kind: 'value', value });
     mkdirSync(join(folder, 'run'), { mode: 0o700, recursive: true });
     const daemon = spawn(process.execPath, [
       '--eval',
@@ -213,16 +208,44 @@ describe('the bundle', () => {
     ]);
     try {
       await eventually('it listens', () => existsSync(join(folder, 'run/control.sock')));
-      const { status, stdout, stderr } = run(bundle, ['verify', ...at]);
-      assert.equal(status, 0, stderr);
-      assert.match(stdout, /^mail2: in sync, 7 paths checked in /);
-      for (const flags of [[], ['--json'], ['--full', '--nagios']]) assertLight(['verify', ...flags, ...at]);
+      check();
     } finally {
       const ended = once(daemon, 'exit');
       daemon.kill();
       await ended;
       rmSync(join(folder, 'run/control.sock'), { force: true });
     }
+  }
+
+  it('loads one file for a verify that the daemon answers', async () => {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(config, { bigint: true });
+    const answer = {
+      node: 'mail1',
+      configuration: [dev, ino, size, mtimeNs, ctimeNs].join(':'),
+      peers: [{ name: 'mail2', result: { checked: 7, drift: [], problems: [] } }],
+    };
+    await whileAnswered(answer, () => {
+      const { status, stdout, stderr } = run(bundle, ['verify', ...at]);
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /^mail2: in sync, 7 paths checked in /);
+      for (const flags of [[], ['--json'], ['--full', '--nagios']]) assertLight(['verify', ...flags, ...at]);
+    });
+  });
+
+  it('loads one file for a resync that the daemon does, and all where it is not for the daemon alone', async () => {
+    const done = { pushed: 3, deleted: 1, alreadyThere: 7, conflicts: 0, refused: [] };
+    await whileAnswered({ peers: [{ name: 'mail2', ...done }] }, () => {
+      const { status, stdout, stderr } = run(bundle, ['resync', '--yes', ...at]);
+      assert.equal(status, 0, stderr);
+      assert.equal(stdout, '3 paths pushed, 1 deleted, 7 already there, 0 conflicts, 0 refused\n');
+      for (const flags of [['--yes'], ['--json', '--yes']]) assertLight(['resync', ...flags, ...at]);
+    });
+    await whileAnswered({ peers: [] }, () => {
+      // This configuration has no peer, which is for the whole program to say.
+      const { status, stderr } = run(bundle, ['resync', '--yes', ...at]);
+      assert.equal(status, 2);
+      assert.match(stderr, /expected at least one peer/);
+    });
   });
 
   /** Starts the daemon, waits until it watches and everything is loaded, ends it; what it loaded before it began to watch, and in all. */

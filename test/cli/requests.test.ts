@@ -44,3 +44,11 @@ test('where the daemon cannot take its seat, the reason is the answer', async ()
   fail(new Error('the state is damaged'));
   await assert.rejects(asked, /the state is damaged/);
 });
+
+test('a resync that was asked of the daemon of another configuration is left to the command', async () => {
+  const { daemon, done, ask, take } = beginning();
+  daemon.active = {};
+  take();
+  assert.deepEqual(await ask('resync', { paths: [], configuration: 'another' }), { peers: [] });
+  assert.deepEqual(done, []);
+});

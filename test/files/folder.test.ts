@@ -263,6 +263,30 @@ test('a directory that changed a moment ago is not remembered', async () => {
   assert.equal(cache.folder(replica('/etc/a')), undefined);
 });
 
+test('what only may hold something that is included is not told, also not later', async () => {
+  using folder = temporaryFolder();
+  fill(folder.path);
+  const watchlists = { ...everything, includes: (path: string) => path !== '/etc/a/one' };
+  const cache = memoryCache();
+  for (const _ of [1, 2, 3]) {
+    const { told } = await manifest({ root: folder.path, cache, watchlists });
+    assert.deepEqual(told, (await manifest({ root: folder.path, watchlists })).told);
+  }
+});
+
+test('of a directory in which one file changed the others come as its folder', async () => {
+  using folder = temporaryFolder();
+  fill(folder.path);
+  const cache = await warm(folder.path);
+  writeFileSync(folder.at('etc/a/new'), 'new');
+  renameSync(folder.at('etc/a/new'), folder.at('etc/a/two'));
+  untilTimesMove(folder.path);
+  const { told, folders, singles } = await manifest({ root: folder.path, cache });
+  assert.deepEqual(folders.find(({ path }) => path === '/etc/a')?.names, ['one', 'three', 'two']);
+  assert.deepEqual(singles, ['/etc', '/etc/a', '/etc/b']);
+  assert.deepEqual(told, (await manifest({ root: folder.path })).told);
+});
+
 test('a file that could not be remembered at first is put to the others later', async () => {
   using folder = temporaryFolder();
   fill(folder.path);
@@ -282,7 +306,8 @@ test('a file that could not be remembered at first is put to the others later', 
     const { folders } = await manifest({ root: folder.path, cache });
     names.push(folders.find(({ path }) => path === '/etc/a')?.names);
   }
-  assert.deepEqual(names, [['three', 'two'], ['three', 'two'], undefined, ['one', 'three', 'two']]);
+  const all = ['one', 'three', 'two'];
+  assert.deepEqual(names, [['three', 'two'], ['three', 'two'], all, all]);
 });
 
 type Act = { readonly kind: string; readonly at: string; readonly to: string };

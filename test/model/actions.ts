@@ -214,7 +214,8 @@ async function resync(player: Player): Promise<void> {
   const sender = reference.joined ? reference.sender() : undefined;
   if (sender === undefined) return;
   const { active } = world.machines[sender].life.daemon;
-  await world.run(active?.resync([], { progress: () => undefined }) ?? Promise.resolve());
+  const done = active?.resync([], { progress: () => undefined });
+  await world.run(Promise.resolve(done).then(() => undefined));
   const own = player.known(sender);
   await world.meet();
   const expected = {

@@ -55,6 +55,25 @@ test('clear takes away the one of that peer and path', (t) => {
   );
 });
 
+test('clearAll takes away those that are there, in one transaction, and none without one', (t) => {
+  const database = opened(t, temporaryFolder(t));
+  const conflicts = new ConflictStore(database);
+  conflicts.put(hosts);
+  conflicts.put({ ...hosts, path: '/etc/other' as typeof hosts.path });
+  conflicts.put({ ...hosts, peer: 'mail3' });
+  const writes = (): number => Number(database.version().split('.')[1]);
+  const before = writes();
+  const paths = ['/etc/other', '/etc/none', hosts.path] as (typeof hosts.path)[];
+  assert.equal(conflicts.clearAll(peer, paths), 2);
+  assert.equal(writes(), before + 1);
+  assert.equal(conflicts.clearAll(peer, paths), 0);
+  assert.equal(writes(), before + 1);
+  assert.deepEqual(
+    conflicts.list().map((conflict) => conflict.peer),
+    ['mail3'],
+  );
+});
+
 test('a damaged row is reported and left out', (t) => {
   const database = opened(t, temporaryFolder(t));
   const reported: string[] = [];

@@ -39,7 +39,6 @@ const pathHolders: [string, (path: string) => Header, typeof parseFromActive | t
   ['look', (path) => ({ t: 'look', id: 1, paths: ['/etc', path] }), parseFromActive],
   ['agreed', (path) => ({ t: 'agreed', id: 1, except: [path], last: true }), parseFromActive],
   ['directories', (path) => ({ t: 'directories', id: 1, rows: [[path, 'a']], last: true }), parseFromActive],
-  ['children', (path) => ({ t: 'children', id: 1, rows: [[path, 'a']], last: true }), parseFromActive],
   ['versions, asked for', (path) => ({ t: 'versions', id: 1, path }), parseFromActive],
   ['standing', (path) => ({ ...standing, held: [[path, 'io']] }), parseFromActive],
   ['versions, told', (path) => ({ t: 'versions', id: 1, rows: [{ ...version, path }] }), parseFromPassive],
@@ -186,11 +185,6 @@ describe('oversized fields', () => {
     [
       'a directory digest',
       { t: 'directories', id: 1, rows: [['/', 'a'.repeat(33)]], last: true },
-      parseFromActive,
-    ],
-    [
-      'the sum of a child',
-      { t: 'children', id: 1, rows: [['/', 'a'.repeat(33)]], last: true },
       parseFromActive,
     ],
     ['a manifest digest', { t: 'manifest', id: 1, digest: 'a'.repeat(33), paths: 1 }, parseFromPassive],

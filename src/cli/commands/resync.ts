@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { planResync, type ResyncReport, type ResyncStep, resync } from '../../active/resync.ts';
+import { planResync, type ResyncStep, resync } from '../../active/resync.ts';
 import { Session } from '../../active/session.ts';
 import type { Peer as PeerConfig } from '../../config/load.ts';
 import { askDaemon } from '../../control/client.ts';
@@ -8,11 +8,13 @@ import { printable, type ReplicaPath } from '../../core/path.ts';
 import { openLog } from '../../log/log.ts';
 import { composeActive, openTree } from '../compose-active.ts';
 import { connectTo, openInspection } from '../connect.ts';
+import type { ResyncAnswer } from '../daemon/answers.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode, requireActive, requireEnabled } from '../node.ts';
 import { productVersion } from '../product.ts';
 import { openProgress } from '../progress.ts';
 import { count, describeEntry, labels, paint } from '../render.ts';
+import { type PeerReport, showResynced } from '../render-resync.ts';
 
 export type ResyncCommand = {
   readonly config: string;
@@ -22,7 +24,6 @@ export type ResyncCommand = {
   readonly json: boolean;
 };
 
-type PeerReport = { readonly name: string } & ResyncReport;
 type Planned = { readonly peer: PeerConfig; readonly steps: ResyncStep[] };
 
 /** Makes every passive equal to this node, after a look at what that means. */
@@ -46,7 +47,7 @@ export async function resyncCommand(options: ResyncCommand, io: Io): Promise<Exi
   const reports = (await throughDaemon(node, options, io)) ?? (await byHand(node, options, io));
   node.cache.commit();
   node.database.close();
-  return report(reports, options, io);
+  return showResynced(reports, options.json ? 'json' : 'text', io);
 }
 
 /** What cannot do anything must not look as if it had done it. */
@@ -135,7 +136,11 @@ async function confirm(planned: readonly Planned[], io: Io): Promise<void> {
   });
 }
 
-async function throughDaemon(node: Node, options: ResyncCommand, io: Io): Promise<PeerReport[] | undefined> {
+async function throughDaemon(
+  node: Node,
+  options: ResyncCommand,
+  io: Io,
+): Promise<ResyncAnswer['peers'] | undefined> {
   const progress = openProgress(io, options.json ? undefined : 'resync');
   const asked = await askDaemon({
     runtime: node.config.runtime,
@@ -147,7 +152,7 @@ async function throughDaemon(node: Node, options: ResyncCommand, io: Io): Promis
     },
   });
   progress.close();
-  return asked.answered ? (asked.value as { peers: PeerReport[] }).peers : undefined;
+  return asked.answered ? (asked.value as ResyncAnswer).peers : undefined;
 }
 
 /** Without the daemon: a session of our own for each peer. */
@@ -214,25 +219,4 @@ function lost(peer: string): Failure {
     message: `the link to ${peer} was lost`,
     hint: 'run it again: what arrived stays, the rest is found again',
   });
-}
-
-function report(reports: readonly PeerReport[], options: ResyncCommand, io: Io): Exit {
-  const sum = (of: (one: PeerReport) => number): number => reports.reduce((total, one) => total + of(one), 0);
-  const refused = reports.flatMap((one) => one.refused);
-  const total = {
-    pushed: sum(({ pushed }) => pushed),
-    deleted: sum(({ deleted }) => deleted),
-    alreadyThere: sum(({ alreadyThere }) => alreadyThere),
-    conflicts: sum(({ conflicts }) => conflicts),
-    refused,
-  };
-  if (options.json) io.out(`${JSON.stringify({ ...total, peers: reports })}\n`);
-  else {
-    for (const { path, reason, detail } of refused)
-      io.out(`${paint(io, 'red', 'refused')} ${printable(path)}: ${reason}, ${printable(detail)}\n`);
-    io.out(
-      `${count(total.pushed, 'path')} pushed, ${total.deleted} deleted, ${total.alreadyThere} already there, ${count(total.conflicts, 'conflict')}, ${refused.length} refused\n`,
-    );
-  }
-  return refused.length > 0 || total.conflicts > 0 ? 'drift' : 'done';
 }

@@ -15,12 +15,20 @@ import { rememberConflict } from '../known-conflicts.ts';
 import { type Node, requireEnabled } from '../node.ts';
 import type { EnableReport } from '../peer-requests.ts';
 import { type ResolveReport, resolveConflicts, type Take, takePassive } from '../resolve.ts';
-import { type Explained, type FlushReport, settleMs, type VerifyAnswer } from './answers.ts';
+import {
+  type Explained,
+  type FlushReport,
+  type ResyncAnswer,
+  settleMs,
+  type VerifyAnswer,
+} from './answers.ts';
 
 /** How long a planned change of the seat waits for what is on its way, milliseconds. */
 const drainMs = 10_000;
 /** How long the first reconcile after the switch was turned on may take to be reported, milliseconds. */
 const reportMs = 60_000;
+/** Between two words on how far a resync is, milliseconds. */
+const betweenProgressMs = 100;
 
 export type ActiveSideHooks = {
   readonly onRefused: (peer: string, reason: string, epoch: number) => void;
@@ -180,7 +188,7 @@ export class ActiveSide {
     }
   }
 
-  async resync(paths: ReplicaPath[], reply: Reply): Promise<unknown> {
+  async resync(paths: ReplicaPath[], reply: Reply): Promise<ResyncAnswer> {
     requireEnabled(this.#node, 'resync');
     this.refuseWhileHalted();
     const reports = [];
@@ -196,7 +204,7 @@ export class ActiveSide {
               replicator,
               tree: this.node.tree,
               paths,
-              onProgress: (done, total) => reply.progress({ peer: peer.name, done, total }),
+              onProgress: shownNowAndThen((done, total) => reply.progress({ peer: peer.name, done, total })),
             });
       if (report === undefined) throw unreachable(peer);
       reports.push({ name: peer.name, ...report });
@@ -274,6 +282,17 @@ const haltHints: Record<Halt['reason'], string> = {
 function stateDetail(peer: Peer): string {
   const { state } = peer;
   return state.kind === 'offline' || state.kind === 'suspended' ? state.detail : `it is still ${state.kind}`;
+}
+
+/** Of very many steps only some, and the first and the last. */
+function shownNowAndThen(show: (done: number, total: number) => void): typeof show {
+  let shownAt = Number.NEGATIVE_INFINITY;
+  return (done, total) => {
+    const now = performance.now();
+    if (done < total && now - shownAt < betweenProgressMs) return;
+    shownAt = now;
+    show(done, total);
+  };
 }
 
 async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import type { ResyncReport } from '../../active/resync.ts';
 import type { PeerDrift } from '../../active/verify.ts';
 import type { Entry } from '../../core/entry.ts';
 import type { Reason } from '../../core/failure.ts';
@@ -20,6 +21,9 @@ export type VerifyAnswer = {
   readonly configuration: string | undefined;
   readonly peers: readonly { readonly name: string; readonly result: PeerDrift | null }[];
 };
+
+/** None where the command wanted the daemon of another configuration: nothing was done. */
+export type ResyncAnswer = { readonly peers: readonly ({ readonly name: string } & ResyncReport)[] };
 
 export type Explained = {
   readonly pending: boolean;

@@ -5,7 +5,7 @@ import { Ledger } from '../../state/ledger.ts';
 import type { Hint } from '../../watch/hint.ts';
 import type { WatchProblem } from '../../watch/watcher.ts';
 import { openTree } from '../compose-active.ts';
-import { forgetConflict, isInConflict, rememberConflict } from '../known-conflicts.ts';
+import { forgetConflictOfMany, isInConflict, rememberConflict } from '../known-conflicts.ts';
 import type { Node } from '../node.ts';
 
 /** How often everything is looked at when not everything can be watched, milliseconds. */
@@ -90,7 +90,7 @@ export class PassiveSide {
         this.#tell(path);
       },
       onClear: (path) => {
-        forgetConflict(this.#node, active, path);
+        forgetConflictOfMany(this.#node, active, path);
         this.#tell(path);
       },
       now: Date.now,

@@ -6,11 +6,13 @@ import { path } from '../../wire/entry.ts';
 import { openConversation } from '../connect.ts';
 import { type Node, requireActive } from '../node.ts';
 import { restoreArgs, restoreVersion } from '../restore.ts';
+import type { ResyncAnswer } from './answers.ts';
 import type { Daemon } from './daemon.ts';
 import { statusOf } from './status.ts';
 import type { Tap } from './tap.ts';
 
-const pathsArgs = z.object({ paths: z.array(path) });
+/** `configuration`: only where the daemon runs by this one, see fileStamp. */
+const resyncArgs = z.object({ paths: z.array(path), configuration: z.string().optional() });
 const flushArgs = z.object({ paths: z.array(path), timeoutMs: z.number().nonnegative() });
 const verifyArgs = z.object({ full: z.boolean() });
 const resumeArgs = z.object({ allowDeletes: z.boolean() });
@@ -36,7 +38,11 @@ const handlers: Readonly<Record<string, Handler>> = {
     const none = { node: config.node, configuration, peers: [] };
     return (await daemon.active?.verify(verifyArgs.parse(args).full)) ?? none;
   },
-  resync: ({ daemon }, args, reply) => daemon.requireActive().resync(pathsArgs.parse(args).paths, reply),
+  resync: async ({ node, daemon }, args, reply): Promise<ResyncAnswer> => {
+    const { paths, configuration = node.configuration } = resyncArgs.parse(args);
+    const active = daemon.requireActive();
+    return configuration === node.configuration ? active.resync(paths, reply) : { peers: [] };
+  },
   resume: ({ daemon }, args) => daemon.requireActive().resume(resumeArgs.parse(args).allowDeletes),
   explain: async ({ daemon }, args) =>
     daemon.active?.explain(pathArgs.parse(args).path) ?? { pending: false, peers: [] },
