@@ -31,14 +31,17 @@ export type SeriesOptions = {
 /** What is renamed and deleted here is meant: the guard against mass deletion is set so that it lets it pass. */
 const limits = { maxFileSize: '1GiB', massDeletion: { paths: 1_000_000, percent: 100 } };
 
+/** The product's default. It stays out of the trees that are compared, which are those below etc. */
+const canary = { interval: '60s' };
+
 /** A pair for measuring: the installed program, every key, no guard in the way, acks noted. */
 export function makeBenchPair(more: Pick<PairOptions, 'place'> = {}): Promise<Pair> {
   return makePair({
     ...more,
     unrestrictedKey: true,
     program: program().file,
-    active: { limits },
-    passive: { limits },
+    active: { limits, canary },
+    passive: { limits, canary },
     env: (folder) => ({
       BM_CONFSYNC_TRACE: ackFileOf(folder),
       BM_CONFSYNC_TRACE_ONLY: 'acked',

@@ -23,6 +23,8 @@ type Way = ReadonlyMap<string, number>;
 async function takeWays(changes: number, files: number, inPlace: boolean): Promise<Way[]> {
   await using pair = await makePair({
     program: program().file,
+    // The product's default.
+    active: { canary: { interval: '60s' } },
     env: (folder) => ({ BM_CONFSYNC_TRACE: join(folder, 'trace') }),
   });
   const size = { files, bytes: files * 5000, directories: Math.ceil(files / 20), changed: 1, seed: 1 };

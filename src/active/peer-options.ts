@@ -21,6 +21,8 @@ export type PeerOptions = {
   /** Paths whose conflict with this peer waits. */
   readonly inConflict: () => readonly ReplicaPath[];
   readonly onRefused: (reason: Reason, detail: string, epoch: number) => void;
+  /** A session's first reconcile is over: from now on changes are carried as they come. */
+  readonly onLive?: () => void;
   /** How long an answer may take on a silent link, milliseconds. */
   readonly answerDeadlineMs: number;
 };

@@ -289,6 +289,7 @@ export class Peer {
     this.#enter({ kind: 'reconciling' });
     await this.reconcile('connect');
     if (session.open) this.#enter({ kind: 'live', since: now() });
+    if (session.open) this.#options.onLive?.();
     this.progress();
     const end = await session.ended;
     return { detail: end.detail, refused: 'no', wasLive: true };

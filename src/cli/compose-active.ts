@@ -43,6 +43,8 @@ export type ActiveHooks = {
   readonly onTakePassive?: (peer: Peer, conflict: FoundConflict) => void;
   /** A canary is durable on a peer. */
   readonly onCanary?: (peer: string, put: FileEntry) => void;
+  /** The first reconcile of a session with a peer is over. */
+  readonly onLive?: () => void;
 };
 
 /** Puts the sender together, not yet started. */
@@ -121,6 +123,7 @@ function composePeer(node: Node, { peer, tree, engine, hooks }: Parts): Peer {
     random: Math.random,
     inConflict: () => pathsInConflict(node, peer.name),
     onRefused,
+    onLive: () => hooks.onLive?.(),
     answerDeadlineMs,
   });
   return composed;

@@ -27,7 +27,7 @@ class Node {
   readonly canary: Canary;
   readonly #t: TestContext;
 
-  constructor(t: TestContext, root: string) {
+  constructor(t: TestContext, root: string, { started = true, everyMs = intervalMs } = {}) {
     this.#t = t;
     this.root = root;
     t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -41,7 +41,7 @@ class Node {
         : undefined;
     this.canary = new Canary({
       root,
-      intervalMs,
+      intervalMs: everyMs,
       active,
       log: (event) => void this.events.push(event),
       lookAtAll: () => {
@@ -49,7 +49,7 @@ class Node {
       },
       onLatency: (peer) => void this.latencies.push(peer),
     });
-    this.canary.start();
+    if (started) this.canary.start();
     t.after(() => this.canary.stop());
   }
 
@@ -100,6 +100,43 @@ describe('the canary of a daemon', () => {
     assert.deepEqual(node.latencies, ['mail2']);
     node.pass(2);
     assert.deepEqual([node.silent(), node.logged(), node.walks], [[], [], 0]);
+  });
+
+  it('is sent as soon as a peer is in sync, and then at its interval', (t) => {
+    const node = new Node(t, folder.path, { started: false, everyMs: 60_000 });
+    node.canary.makeRoom();
+    node.canary.soon();
+    node.pass(1);
+    assert.match(node.text ?? '', /^1 /);
+    node.canary.start();
+    node.arrives('mail2');
+    assert.deepEqual(node.latencies, ['mail2']);
+    node.pass(59);
+    assert.match(node.text ?? '', /^1 /);
+    node.pass(1);
+    assert.match(node.text ?? '', /^2 /);
+  });
+
+  it('is not sent for each of many sessions that come and go: its peer is no more silent for that', (t) => {
+    const node = new Node(t, folder.path, { everyMs: 60_000 });
+    node.canary.makeRoom();
+    for (let session = 0; session < 6; session += 1) {
+      node.canary.soon();
+      node.pass(1);
+    }
+    assert.match(node.text ?? '', /^1 /);
+    node.pass(9);
+    assert.match(node.text ?? '', /^2 /, 'ten seconds after the last one');
+    assert.deepEqual([node.silent(), node.logged()], [[], []]);
+  });
+
+  it('is not sent any more once the daemon stops', (t) => {
+    const node = new Node(t, folder.path);
+    node.canary.makeRoom();
+    node.canary.stop();
+    node.canary.soon();
+    node.pass(2);
+    assert.equal(node.text, undefined);
   });
 
   it('three in a row without an ack are a silence, told once, and looked after without haste', (t) => {

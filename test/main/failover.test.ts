@@ -154,6 +154,7 @@ describe('failover between real processes over a real sshd', () => {
         },
         onDisabled: () => undefined,
         onCanary: () => undefined,
+        onLive: () => undefined,
       });
       // Before the daemon follows: the other node was promoted, and has just told the receiver of this one.
       for (const [name, role] of [

@@ -34,6 +34,7 @@ export type ActiveSideHooks = {
   readonly onRefused: (peer: string, reason: string, epoch: number) => void;
   readonly onDisabled: () => void;
   readonly onCanary: (peer: string, put: FileEntry) => void;
+  readonly onLive: () => void;
 };
 
 /** What the daemon of an active node does, and the answers only it can give. */
@@ -52,6 +53,7 @@ export class ActiveSide {
       onRefused: hooks.onRefused,
       onDisabled: hooks.onDisabled,
       onCanary: hooks.onCanary,
+      onLive: hooks.onLive,
       onTakePassive: (peer, found) => {
         takePassive(node, peer, found).then(
           (reason) => {

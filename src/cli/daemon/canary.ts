@@ -3,10 +3,11 @@ import type { Peer } from '../../active/peer.ts';
 import { type Beats, missedOne, type SilenceCause, silenceOf } from '../../core/canary.ts';
 import type { FileEntry } from '../../core/entry.ts';
 import type { Log } from '../../core/event.ts';
-import { writeCanary } from '../../files/canary.ts';
+import { makeRoom, writeCanary } from '../../files/canary.ts';
+import { Directories } from '../../files/confined.ts';
 
-/** The first one of a daemon, which has other things to do while it starts, milliseconds. */
-const firstMs = 10_000;
+/** One that is sent before its time comes no sooner after the last one: the silence of a peer is counted in them. Milliseconds. */
+const leastMs = 10_000;
 /** A folder that was just made is watched within this time, milliseconds. */
 const roomMs = 2000;
 /** Everything is looked at no more often while the watcher is silent, milliseconds. */
@@ -50,6 +51,11 @@ export class Canary {
   /** When each of the last ones was written, by its mtime. */
   readonly #written = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  /** When one was last written, or should have been. */
+  #writtenAt = Number.NEGATIVE_INFINITY;
+  /** When the next one is due. */
+  #nextAt = Number.POSITIVE_INFINITY;
   #count = 0;
   #failure: string | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -59,11 +65,29 @@ export class Canary {
   }
 
   start(): void {
-    this.#plan(Math.min(this.#options.intervalMs, firstMs));
+    // A peer may be in sync already.
+    if (this.#timer === undefined) this.#plan(this.#options.intervalMs);
   }
 
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
+  }
+
+  /** Makes the folder, before anything is watched, so that the first one is noticed. If that fails, it will say so. */
+  makeRoom(): void {
+    using directories = new Directories(this.#options.root);
+    makeRoom(directories);
+  }
+
+  /**
+   * A peer is in sync, and nobody knows yet whether changes get there: one is sent now. After a start it also is what runs
+   * the code of all of the way for the first time, in three processes, while nobody waits for it.
+   */
+  soon(): void {
+    const now = performance.now();
+    const at = Math.max(now, this.#writtenAt + leastMs);
+    if (at < this.#nextAt) this.#plan(at - now);
   }
 
   /** The peer has made the canary durable that has this entry. */
@@ -112,6 +136,9 @@ export class Canary {
   }
 
   #plan(ms: number): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    this.#nextAt = performance.now() + ms;
     this.#timer = setTimeout(() => this.#beat(), ms).unref();
   }
 
@@ -151,6 +178,7 @@ export class Canary {
   }
 
   #write(expecting: readonly Peer[], now: number): 'written' | 'made-room' | 'failed' {
+    this.#writtenAt = now;
     this.#count += 1;
     const written = writeCanary(this.#options.root, `${this.#count} ${new Date().toISOString()}\n`);
     if (written.kind === 'failed') {

@@ -82,6 +82,7 @@ export class Daemon {
     const seat = this.#node.seat();
     log({ kind: 'started', node: config.node, role: seat.role, epoch: seat.epoch });
     this.#node.onPackagesReleased(() => void this.follow());
+    if (seat.role === 'active') this.canary?.makeRoom();
     this.#watcher = openWatcher({
       root: config.root,
       watchlists,
@@ -208,6 +209,7 @@ export class Daemon {
       onRefused: (peer, reason, epoch) => this.#onRefused(peer, reason, epoch),
       onDisabled: () => void this.follow(),
       onCanary: (peer: string, put: FileEntry) => this.canary?.heard(peer, put),
+      onLive: () => this.canary?.soon(),
     });
     this.#node.log({ kind: 'active', node: this.#node.config.node, epoch: seat.epoch });
     this.#followSwitch();
