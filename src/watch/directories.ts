@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ChokidarOptions, FSWatcher } from 'chokidar';
+import { isTemporaryName } from '../core/path.ts';
 import { Leaves } from './leaves.ts';
 
 type ListOptions = NonNullable<Parameters<FSWatcher['createScanStream']>[1]>;
@@ -36,16 +37,17 @@ export class DirectoryWatches extends FSWatcher {
   }
 
   /**
-   * What chokidar would leave alone after it has resolved the name against the directory and each of its parents, which
-   * takes more than the rest of an event, is left alone before. While files are placed there are six events a file.
+   * chokidar resolves a name against its directory and each of that one's parents before it asks whether anybody wants it,
+   * which takes more than the rest of an event. While files are placed there are six events a file, all of temporary names: they
+   * are left alone before. Of other names it is told later whether they are plain, once this node has looked at them.
    */
   #spareEvents(): void {
     const { handler } = this;
     const reconcile = handler.reconcileBackendTrigger.bind(handler);
     handler.reconcileBackendTrigger = (scope, mapRelative, trigger, ...more) => {
       const name = mapRelative && trigger.kind === 'native' ? trigger.relativePath : null;
-      const isPlain = name !== null && this.#isPlain(scope === '/' ? `/${name}` : `${scope}/${name}`);
-      return isPlain ? nothing : reconcile(scope, mapRelative, trigger, ...more);
+      const isTemporary = name !== null && isTemporaryName(name);
+      return isTemporary ? nothing : reconcile(scope, mapRelative, trigger, ...more);
     };
   }
 
