@@ -11,6 +11,9 @@ const quietMs = 2;
 const most = 4096;
 const syncfs = koffi.load('libc.so.6').func('int syncfs(int)') as (fd: number) => number;
 
+/** Of what was written so far: a file that comes twice at once is two. */
+let count = 0;
+
 /** `mode` as stat(2) tells it; 0 where the name is gone. */
 type Change = {
   readonly path: string;
@@ -28,7 +31,8 @@ function prepare(change: Change, sync: (fd: number) => void): () => void {
     fs.mkdirSync(path, { recursive: true });
     return () => fs.chmodSync(path, mode & 0o7777);
   }
-  const temporary = join(dirname(path), `.${basename(path)}.bare~`);
+  count += 1;
+  const temporary = join(dirname(path), `.${basename(path)}.bare${count}~`);
   const file = fs.openSync(temporary, 'w', 0o600);
   fs.writeSync(file, content);
   fs.fchmodSync(file, mode & 0o7777);

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Canaries } from '../../active/canary.ts';
 import type { Peer } from '../../active/peer.ts';
-import { type Beats, missedOne, type SilenceCause, silenceOf } from '../../core/canary.ts';
+import { type Beats, canaryFolder, missedOne, type SilenceCause, silenceOf } from '../../core/canary.ts';
 import type { FileEntry } from '../../core/entry.ts';
 import type { Log } from '../../core/event.ts';
 import { makeRoom, writeCanary } from '../../files/canary.ts';
@@ -74,8 +76,12 @@ export class Canary {
     clearTimeout(this.#timer);
   }
 
-  /** Makes the folder, before anything is watched, so that the first one is noticed. If that fails, it will say so. */
+  /**
+   * Makes the folder where it is missing, before anything is watched, so that the first one is noticed. If that fails, the
+   * first one will say so. What is there already is left to it too: to open directories loads koffi, before READY=1.
+   */
   makeRoom(): void {
+    if (existsSync(join(this.#options.root, canaryFolder))) return;
     using directories = new Directories(this.#options.root);
     makeRoom(directories);
   }
