@@ -89,7 +89,7 @@ export function describe({ made, tookSeconds, machine, versions, size }: Report)
 
 /** The columns of the summary, and the peers that each stands for, the best first. */
 const columns = [
-  ['bm-confsync', ['bm-confsync', 'bm-confsync resync']],
+  ['bm-confsync', ['bm-confsync', 'bm-confsync resync, daemons up', 'bm-confsync resync']],
   ['bare', ['bare', 'bare walk', 'node -e 0']],
   ['rsync', ['rsync', 'rsync -z']],
   ['rsync, warm ssh', ['rsync, warm ssh']],
