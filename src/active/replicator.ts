@@ -290,22 +290,18 @@ export class Replicator {
 
   #onPathRefused(path: ReplicaPath, refusal: Extract<PushOutcome, { kind: 'refused' }>): void {
     const { reason, detail, epoch } = refusal;
-    switch (retryOf[reason]) {
-      case 'with-session':
-        this.#waiting.add(path);
-        return this.#options.onRefused(reason, detail, epoch);
-      case 'soon': {
-        const attempts = this.#troubles.get(path)?.attempts ?? 0;
-        this.#trouble(path, reason, detail);
-        return this.#options.onRetry(path, attempts);
-      }
-      case 'with-content':
-      case 'at-reconcile':
-        return this.#trouble(path, reason, detail);
+    if (retryOf[reason] === 'with-session') {
+      this.#waiting.add(path);
+      return this.#options.onRefused(reason, detail, epoch);
     }
+    const before = this.#trouble(path, reason, detail);
+    // A link above it there may be one here too by now, of which no event of this path tells.
+    const again = retryOf[reason] === 'soon' || (reason === 'not-confined' && before === 0);
+    if (again) this.#options.onRetry(path, before);
   }
 
-  #trouble(path: ReplicaPath, reason: Reason, detail: string): void {
+  /** Answers how often it was tried before. */
+  #trouble(path: ReplicaPath, reason: Reason, detail: string): number {
     const attempts = this.#troubles.note(path, reason, detail);
     this.lag.dropped(path);
     // Who wants it sent once more waits for that.
@@ -313,7 +309,8 @@ export class Replicator {
       this.#awaited.tell(path, { kind: 'refused', reason, detail, epoch: 0 });
     this.#options.onProgress();
     // What passes by itself within a moment is nobody's concern.
-    if (retryOf[reason] === 'soon' && attempts < worthTelling) return;
-    this.#options.log({ kind: 'path-failed', peer: this.peer, path, reason, detail });
+    if (retryOf[reason] !== 'soon' || attempts >= worthTelling)
+      this.#options.log({ kind: 'path-failed', peer: this.peer, path, reason, detail });
+    return attempts - 1;
   }
 }

@@ -28,6 +28,7 @@ async function opened() {
   const node = await openNode(file, () => undefined);
   const tree = openTree(node);
   const conflicts: string[] = [];
+  const retried: string[] = [];
   const fail = (what: string) => (): never => assert.fail(what);
   const replicator = new Replicator({
     peer: 'mail2',
@@ -42,7 +43,7 @@ async function opened() {
     onAgreed: () => undefined,
     inConflict: () => false,
     onUnstable: fail('nobody writes'),
-    onRetry: fail('nothing fails'),
+    onRetry: (path, attempts) => void retried.push(`${path} ${attempts}`),
     onRefused: fail('nothing is refused'),
     onProgress: () => undefined,
   });
@@ -64,6 +65,8 @@ async function opened() {
     passive,
     replicator,
     conflicts,
+    /** Paths that were told to be looked at once more, and how often they were tried before. None, at the end. */
+    retried,
     seen(path: ReplicaPath): Entry {
       // What the replicator's own tree saw in this turn of the event loop it would take for good.
       const seen = openTree(node).observe(path);
@@ -102,6 +105,7 @@ async function opened() {
       return new Map(ledger.entries());
     },
     async [Symbol.asyncDispose]() {
+      assert.deepEqual(retried, []);
       session.close();
       await over;
       replicator.detach();
@@ -132,6 +136,24 @@ describe('a push that expects what the peer was seen to hold', () => {
     await pair.replicator.idle();
     assert.deepEqual(outcomes, ['offered: conflict', 'resync: applied']);
     assert.equal(differences(pair.root, pair.passive.root), '');
+  });
+});
+
+describe('a push below a symbolic link of the peer', () => {
+  it('has its path looked at once more, since the link may be one here too, and then not again', async () => {
+    await using pair = await opened();
+    const path = at('/etc/d/inside');
+    write(pair.root, { 'etc/d/inside': 'active' });
+    write(pair.passive.root, { 'etc/d': { symlink: 'elsewhere' } });
+    const offer = async (): Promise<string[]> => {
+      const outcome = await new Promise((resolve) => pair.replicator.offer(path, resolve));
+      assert.partialDeepStrictEqual(outcome, { kind: 'refused', reason: 'not-confined' });
+      return pair.retried.splice(0);
+    };
+    assert.deepEqual(await offer(), [`${path} 0`]);
+    assert.deepEqual(await offer(), []);
+    pair.replicator.forgetTrouble(path);
+    assert.deepEqual(pair.replicator.troubles, new Map());
   });
 });
 
