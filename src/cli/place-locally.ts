@@ -54,6 +54,7 @@ export async function placeLocally(node: Node, placement: LocalPlacement): Promi
     stage(applier, placement);
     const [placed] = applier.commit(undefined);
     applier.keepDisplaced();
+    receiver.onQuiet();
     receiver.cache.commit();
     if (placed === undefined) throw new Error(`the placement of ${placement.path} got no answer`);
     return placed.result;

@@ -395,6 +395,7 @@ describe('placing on this node', () => {
     assert.equal(readFileSync(pair.at('active', 'etc/a.conf'), 'utf8'), 'put\n');
     const kept = node.versions.list(path).map(({ reason, peer, epoch }) => ({ reason, peer, epoch }));
     assert.deepEqual(kept, [{ reason: 'overwritten', peer: 'mail2', epoch: 3 }]);
+    assert.equal(node.versions.displaced, 0, 'what it displaced survives a power cut');
     node.database.close();
     assert.equal(leftovers(pair.root('active')), '');
   });
