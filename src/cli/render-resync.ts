@@ -1,10 +1,8 @@
-import type { ResyncReport } from '../active/resync.ts';
 import type { Exit } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
+import type { PeerReport } from './daemon/answers.ts';
 import type { Io } from './io.ts';
 import { count, paint } from './render.ts';
-
-export type PeerReport = { readonly name: string } & ResyncReport;
 
 /** Says what was done. `drift` where something is not as it should be after all. */
 export function showResynced(reports: readonly PeerReport[], form: 'json' | 'text', io: Io): Exit {

@@ -215,7 +215,10 @@ export function tellsOfChanges(stamp: string, now: number): boolean {
   return [mtimeNs, ctimeNs].every((time) => now - Number(time) / 1e6 > racyMs);
 }
 
-/** Identifies an inode and its state: any change of content or attributes moves the ctime, which nobody can set. */
+/**
+ * Identifies an inode and its state: any change of content or attributes moves the ctime, which nobody can set, but for changes
+ * within one tick of the kernel's clock: see tellsOfChanges.
+ */
 export function stampOf(stats: BigIntStats): string {
   return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
 }

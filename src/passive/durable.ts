@@ -31,7 +31,9 @@ export type UnsettledVersions = {
   settled(): void;
   /** How many displaced contents are not synced yet, for which nobody waits. */
   readonly displaced: number;
+  /** Full paths of all that has to be synced for them. */
   displacedPaths(): Iterable<string>;
+  /** It was. */
   displacedSettled(): void;
 };
 
@@ -44,11 +46,9 @@ const mostDisplaced = 1000;
  */
 export function makeDurable(directories: readonly number[], versions: UnsettledVersions): void {
   const isBulk = directories.length > few || versions.unsettled > few || versions.displaced > mostDisplaced;
-  if (!isBulk) {
-    syncPaths(versions.unsettledPaths(), directories);
-    return versions.settled();
-  }
-  syncWithVersions(directories, versions);
+  if (isBulk) return syncWithVersions(directories, versions);
+  syncPaths(versions.unsettledPaths(), directories);
+  versions.settled();
 }
 
 /** Syncs displaced contents, for when nobody waits. Throws system errors. */

@@ -259,7 +259,7 @@ export class Receiver {
     const isPlain = results.every(({ result: { kind } }) => kind === 'applied' || kind === 'already-there');
     if (!isPlain || this.#acknowledger.owes) this.#remember();
     this.#acknowledger.acknowledge(results);
-    // Acks leave at the end of this turn, and this comes right after them, before anything else does.
+    // Acks leave at the end of this turn, and this comes right after them, or with what is handed in before that.
     if (this.#unremembered !== undefined) process.nextTick(() => this.#orBreak(() => this.#remember()));
     this.#placedAt = performance.now();
     this.#planQuiet();

@@ -244,7 +244,7 @@ export class Swapper {
 /** What is to become a version, if anything. */
 function displacedBy(operation: Ready, stamp: string | undefined): Displaced | undefined {
   const { push, replaces } = operation;
-  if (replaces.kind === 'absent' || !displacesContent(operation)) return undefined;
+  if (replaces.kind === 'absent' || isWorthless(operation)) return undefined;
   const reason = operation.kind === 'remove' ? 'removed' : 'overwritten';
   return { from: temporaryOf(operation), path: push.path, entry: replaces, reason, stamp };
 }

@@ -5,7 +5,7 @@ let expected = false;
 /**
  * To be called when contents of large files begin to pass. They lie outside of V8's heap and are garbage at once; by default the
  * whole heap is collected for every few MB of them, which is half of the processor time that they take. From here on
- * they count as any memory does. A process that never had a large file stays some MB smaller without.
+ * they count as any memory does. A process that never had a large file stays 8 to 11 MiB smaller without.
  */
 export function expectLargeBodies(): void {
   if (expected) return;

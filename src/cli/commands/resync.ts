@@ -8,13 +8,13 @@ import { printable, type ReplicaPath } from '../../core/path.ts';
 import { openLog } from '../../log/log.ts';
 import { composeActive, openTree } from '../compose-active.ts';
 import { connectTo, openInspection } from '../connect.ts';
-import type { ResyncAnswer } from '../daemon/answers.ts';
+import type { PeerReport, ResyncAnswer } from '../daemon/answers.ts';
 import type { Io } from '../io.ts';
 import { type Node, openNode, requireActive, requireEnabled } from '../node.ts';
 import { productVersion } from '../product.ts';
 import { openProgress } from '../progress.ts';
 import { count, describeEntry, labels, paint } from '../render.ts';
-import { type PeerReport, showResynced } from '../render-resync.ts';
+import { showResynced } from '../render-resync.ts';
 
 export type ResyncCommand = {
   readonly config: string;

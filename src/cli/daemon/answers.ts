@@ -22,8 +22,11 @@ export type VerifyAnswer = {
   readonly peers: readonly { readonly name: string; readonly result: PeerDrift | null }[];
 };
 
+/** What a resync did on one peer. */
+export type PeerReport = { readonly name: string } & ResyncReport;
+
 /** None where the command wanted the daemon of another configuration: nothing was done. */
-export type ResyncAnswer = { readonly peers: readonly ({ readonly name: string } & ResyncReport)[] };
+export type ResyncAnswer = { readonly peers: readonly PeerReport[] };
 
 export type Explained = {
   readonly pending: boolean;

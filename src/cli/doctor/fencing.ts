@@ -37,7 +37,7 @@ export async function fencingOf({ run, system }: Surroundings): Promise<Fencing>
   return { kind: 'unknown', detail: complaintOf(asked.kind === 'missing' ? attribute : asked) };
 }
 
-/** Reads the parts of a CIB that tell of fencing. The last property of that name counts as good as any. */
+/** Reads the parts of a CIB that tell of fencing. Of several properties of that name one that says no counts. */
 export function fencingIn(cib: string, source: string): Fencing {
   const properties = [...cib.matchAll(/<nvpair\b[^>]*>/g)].map(([tag]) => tag);
   const own = properties.filter((tag) => attributeOf(tag, 'name') === 'stonith-enabled');
