@@ -34,10 +34,7 @@ export function composePassive(node: Node, placing: PlacingRight, hooks: Passive
       minFreeDiskBytes: config.limits.minFreeDiskBytes,
     },
     seat: node.seat,
-    learnEpoch: (epoch) => {
-      const seat = node.seat();
-      if (epoch > seat.epoch) seats.write({ role: seat.role, epoch });
-    },
+    learnEpoch: (epoch) => void seats.yieldTo(epoch),
     haSwitch: node.haSwitch,
     highestEpoch: () => seats.highestEpoch(),
     memoryOf: (peer) => peerMemory(node, peer),

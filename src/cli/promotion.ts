@@ -90,8 +90,9 @@ export async function demoteNode(node: Node, epoch?: number): Promise<boolean> {
 
 /** Writes the passive seat. Answers whether the node was active. */
 export function giveUpSeat(node: Node, epoch?: number): boolean {
-  const seat = node.seat();
-  node.seats.write({ role: 'passive', epoch: Math.max(seat.epoch, epoch ?? 0) });
+  // Throws where the node was never initialised.
+  node.seat();
+  const role = node.seats.giveUp(epoch);
   node.log({ kind: 'step', what: 'demote', step: 'seat given up' });
-  return seat.role === 'active';
+  return role === 'active';
 }

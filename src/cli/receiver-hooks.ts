@@ -29,8 +29,7 @@ export function receiverHooks(node: Node) {
       if (node.conflicts.clearOthers(name) + Number(known !== name) > 0) tell(node);
     },
     onNewerEpoch: (epoch: number, from: string): void => {
-      if (node.seat().role !== 'active' || epoch <= node.seat().epoch) return;
-      node.seats.write({ role: 'passive', epoch });
+      if (node.seat().role !== 'active' || node.seats.yieldTo(epoch) !== 'active') return;
       node.log({ kind: 'stepped-down', peer: from, epoch });
       tell(node);
     },

@@ -46,13 +46,37 @@ export class SeatStore {
             ? before.seat.epoch
             : 0;
       if (seat.epoch < least) throw goesBack(seat, least);
-      this.#database
-        .statement(
-          `INSERT INTO seat (one, role, epoch) VALUES (1, ?, ?)
-           ON CONFLICT (one) DO UPDATE SET role = excluded.role, epoch = excluded.epoch`,
-        )
-        .run(seat.role, seat.epoch);
-      this.#raise(seat.epoch);
+      this.#put(seat);
+    });
+  }
+
+  /**
+   * Makes the node passive under a newer epoch that was met. Answers the role that it had; undefined, and nothing is written,
+   * where the seat's own epoch is that one or newer by now: this node may just have been promoted by another process.
+   */
+  yieldTo(epoch: number): Role | undefined {
+    if (epoch <= (this.read()?.epoch ?? -1)) return undefined;
+    return this.#database.durably(() => {
+      const before = this.#row();
+      if (before.kind !== 'seat' || epoch <= before.seat.epoch) return undefined;
+      this.#put({ role: 'passive', epoch });
+      return before.seat.role;
+    });
+  }
+
+  /**
+   * Makes the node passive, under `epoch` where one is told and else its own. Answers the role that it had; undefined
+   * before `init`. Throws Failure `epoch-goes-back` where it is active with that epoch or a newer one: who asks has been overtaken.
+   */
+  giveUp(epoch: number | undefined): Role | undefined {
+    return this.#database.durably(() => {
+      const before = this.#row();
+      if (before.kind !== 'seat') return undefined;
+      const { seat } = before;
+      if (epoch !== undefined && seat.role === 'active' && epoch <= seat.epoch)
+        throw goesBack({ role: 'passive', epoch }, seat.epoch + 1);
+      this.#put({ role: 'passive', epoch: Math.max(seat.epoch, epoch ?? 0) });
+      return seat.role;
     });
   }
 
@@ -86,6 +110,16 @@ export class SeatStore {
     const epoch = countColumn(row['epoch']);
     if (role !== undefined && epoch !== undefined) return { kind: 'seat', seat: { role, epoch } };
     return { kind: 'damaged', found: JSON.stringify(row) };
+  }
+
+  #put({ role, epoch }: Seat): void {
+    this.#database
+      .statement(
+        `INSERT INTO seat (one, role, epoch) VALUES (1, ?, ?)
+         ON CONFLICT (one) DO UPDATE SET role = excluded.role, epoch = excluded.epoch`,
+      )
+      .run(role, epoch);
+    this.#raise(epoch);
   }
 
   #highest(): number {

@@ -203,6 +203,7 @@ describe('failover between real processes over a real sshd', () => {
     assert.deepEqual(seatOf(pair, 'passive'), { role: 'passive', epoch: 8 });
     await eventually('the loser’s edit is a conflict', () => conflictPaths(pair, 'active').length === 1, {
       deadlineMs: 30_000,
+      detail: () => daemons.map((daemon) => daemon.log()).join('\n'),
     });
     assert.equal(readFileSync(pair.at('passive', 'etc/a.conf'), 'utf8'), 'two\n');
     const status = await pair.run('active', ['status']);

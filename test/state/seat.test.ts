@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { SeatStore } from '../../src/state/seat.ts';
 import { failure, opened, temporaryFolder } from './fixture.ts';
 
@@ -49,4 +52,38 @@ test('a damaged seat is never guessed, and can be written anew', (t) => {
   assert.throws(() => seats.read(), failure('state-corrupt'));
   seats.write({ role: 'passive', epoch: 3 });
   assert.deepEqual(seats.read(), { role: 'passive', epoch: 3 });
+});
+
+test('a promotion that another process commits meanwhile is not undone by stepping down for the same epoch', async (t) => {
+  const folder = temporaryFolder(t);
+  const seats = new SeatStore(opened(t, folder));
+  seats.write({ role: 'active', epoch: 7 });
+  // It holds the write lock, as `promote` does while it syncs the seat that it takes.
+  const promoting = new Worker(
+    `const { parentPort, workerData } = require('node:worker_threads');
+     const { DatabaseSync } = require('node:sqlite');
+     const sql = new DatabaseSync(workerData);
+     sql.exec("BEGIN IMMEDIATE; UPDATE seat SET role = 'active', epoch = 8");
+     parentPort.postMessage('locked');
+     setTimeout(() => sql.exec('COMMIT'), 200);`,
+    { eval: true, workerData: join(folder, 'state.db') },
+  );
+  await once(promoting, 'message');
+  assert.equal(seats.yieldTo(8), undefined);
+  await once(promoting, 'exit');
+  assert.deepEqual(seats.read(), { role: 'active', epoch: 8 });
+  assert.equal(seats.yieldTo(9), 'active');
+  assert.deepEqual(seats.read(), { role: 'passive', epoch: 9 });
+});
+
+test('a request to give up the seat that was overtaken by a promotion is refused', (t) => {
+  const seats = new SeatStore(opened(t, temporaryFolder(t)));
+  assert.equal(seats.giveUp(3), undefined);
+  seats.write({ role: 'active', epoch: 8 });
+  assert.throws(() => seats.giveUp(8), failure('epoch-goes-back'));
+  assert.deepEqual(seats.read(), { role: 'active', epoch: 8 });
+  assert.equal(seats.giveUp(9), 'active');
+  assert.equal(seats.giveUp(9), 'passive');
+  assert.equal(seats.giveUp(undefined), 'passive');
+  assert.deepEqual(seats.read(), { role: 'passive', epoch: 9 });
 });

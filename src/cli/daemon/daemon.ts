@@ -249,8 +249,7 @@ export class Daemon {
   #onRefused(peer: string, reason: string, epoch: number): void {
     if (reason === 'split-brain') return this.splitBrain(peer);
     if (reason === 'ha-disabled') return void this.follow();
-    if (reason !== 'stale-epoch' || epoch <= this.#node.seat().epoch) return;
-    this.#node.seats.write({ role: 'passive', epoch });
+    if (reason !== 'stale-epoch' || this.#node.seats.yieldTo(epoch) === undefined) return;
     this.#node.log({ kind: 'stepped-down', peer, epoch });
     void this.follow();
   }
