@@ -6,18 +6,20 @@ import { checkout } from '../rig/pair.ts';
 
 const memory = join(checkout, 'src', 'cli', 'memory.ts');
 
-/** V8's own search for garbage at rest comes half a minute after the start; here it does not take so long. */
-const soon = ['--gc-memory-reducer-start-delay-ms=1', '--memory-reducer-delay-ms=1'];
+/**
+ * V8's own search for garbage at rest comes half a minute after the start; here it does not take so long, but longer than a
+ * busy machine takes until the script runs.
+ */
+const soon = ['--gc-memory-reducer-start-delay-ms=4000', '--memory-reducer-delay-ms=1'];
 
 test('V8 does not look for garbage by itself while the process rests', async () => {
-  // All of it before the event loop begins, and with it V8's clock.
   const script = `require('${memory}').keepHeapSmall(); process.stdin.resume();`;
   const child = spawn(process.execPath, ['--trace-memory-reducer', ...soon, '--eval', script]);
   let told = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     told += chunk;
     // It has woken, and decided by now whether it goes on.
-    if (/Memory reducer: (low|high) alloc/.test(told)) child.stdin.end();
+    if (/Memory reducer: .*\n/.test(told)) child.stdin.end();
   });
   const [code] = await new Promise<[number | null]>((resolve, reject) => {
     child.once('error', reject);
