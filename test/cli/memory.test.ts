@@ -12,9 +12,9 @@ const memory = join(checkout, 'src', 'cli', 'memory.ts');
  */
 const soon = ['--gc-memory-reducer-start-delay-ms=4000', '--memory-reducer-delay-ms=1'];
 
-test('V8 does not look for garbage by itself while the process rests', async () => {
+test('V8 does not look for garbage by itself while the process rests', async ({ signal }) => {
   const script = `require('${memory}').keepHeapSmall(); process.stdin.resume();`;
-  const child = spawn(process.execPath, ['--trace-memory-reducer', ...soon, '--eval', script]);
+  const child = spawn(process.execPath, ['--trace-memory-reducer', ...soon, '--eval', script], { signal });
   let told = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     told += chunk;
