@@ -87,6 +87,7 @@ function load() {
     ) as SetCall<number>,
     lremovexattr: library.func('int lremovexattr(const char *, const char *)') as RemoveCall<string>,
     fremovexattr: library.func('int fremovexattr(int, const char *)') as RemoveCall<number>,
+    mallocTrim: library.func('int malloc_trim(size_t)') as (pad: number) => number,
     getpwuid: library.func('void *getpwuid(uint32_t)') as (uid: number) => unknown,
     getpwnam: library.func('void *getpwnam(const char *)') as (name: string) => unknown,
     getgrgid: library.func('void *getgrgid(uint32_t)') as (gid: number) => unknown,
@@ -147,6 +148,11 @@ export function renameNoReplace(from: string, to: string): CallResult {
 /** Writes everything of the file system that holds `fd` to its disk. Throws a system error. */
 export function syncFileSystem(fd: number): void {
   if (libc().syncfs(fd) !== 0) throw systemError('syncfs', String(fd));
+}
+
+/** Gives memory that was freed, but is held for later by libc, back to the system; malloc_trim(3). */
+export function trimMalloc(): void {
+  libc().mallocTrim(0);
 }
 
 /**
