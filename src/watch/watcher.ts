@@ -28,6 +28,8 @@ export type WatcherOptions = {
   onHint(hint: Hint): void;
   /** Called once for each kind of problem. The watcher stays alive; the rest is up to periodic scans. */
   onProblem(problem: WatchProblem): void;
+  /** Called for each event of a temporary name of ours: files are being placed here. Must not throw. */
+  onPlacing?(): void;
 };
 
 export type { WatchProblem };
@@ -140,7 +142,7 @@ class DirectoryWatcher implements Watcher {
 
   #onRaw(event: string, name: string | null, details: unknown): void {
     this.#countEvent();
-    if (name !== null && isTemporaryName(name)) return;
+    if (name !== null && isTemporaryName(name)) return this.#options.onPlacing?.();
     const watched = watchedPathOf(details);
     if (watched === undefined) return;
     const meant = pathsMeant(watched, name);

@@ -13,6 +13,8 @@ export type Rig = {
   readonly root: string;
   readonly hints: Hint[];
   readonly problems: WatchProblem[];
+  /** How often it was told that files are placed. */
+  placings(): number;
   readonly watcher: Watcher;
   /** The path on disk. */
   at(path: string): string;
@@ -45,6 +47,7 @@ export function lists(below: string[], files: string[] = [], pruned: string[] = 
 export async function watch(t: TestContext, root: string, watchlists: WatchedLists): Promise<Rig> {
   const hints: Hint[] = [];
   const problems: WatchProblem[] = [];
+  let placings = 0;
   const waiting = new Set<() => void>();
   const told = () => {
     for (const check of [...waiting]) check();
@@ -58,6 +61,10 @@ export async function watch(t: TestContext, root: string, watchlists: WatchedLis
     },
     onProblem: (problem) => {
       problems.push(problem);
+      told();
+    },
+    onPlacing: () => {
+      placings += 1;
       told();
     },
   });
@@ -74,6 +81,7 @@ export async function watch(t: TestContext, root: string, watchlists: WatchedLis
     root,
     hints,
     problems,
+    placings: () => placings,
     watcher,
     at: (path) => join(root, path),
     askedPath,

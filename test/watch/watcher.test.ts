@@ -88,12 +88,13 @@ test('every kind of change to a file gives a hint', async (t) => {
   }
 });
 
-test('our own temporary files give no hint', async (t) => {
+test('our own temporary files give no hint, but tell that something is placed', async (t) => {
   const root = temporaryRoot(t);
   mkdirSync(join(root, 'etc'));
   const rig = await watch(t, root, etc);
   const temporary = join(root, 'etc/.file.bmcs-0123456789ab~');
   writeFileSync(temporary, 'x');
+  await rig.until('it is told', () => rig.placings() > 0);
   renameSync(temporary, join(root, 'etc/file'));
   await rig.until('the placed file is hinted', () => rig.askedPath('/etc/file', 'rename'));
   assert.deepEqual(

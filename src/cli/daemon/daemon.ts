@@ -89,6 +89,7 @@ export class Daemon {
       canary: this.canary !== undefined,
       onHint: (hint) => this.#hint(hint),
       onProblem: (problem) => this.#problem(problem),
+      onPlacing: () => this.#passive?.placing(),
     });
     try {
       await this.#watcher.ready;

@@ -7,6 +7,7 @@ import type { WatchProblem } from '../../watch/watcher.ts';
 import { openTree } from '../compose-active.ts';
 import { forgetConflictOfMany, isInConflict, rememberConflict } from '../known-conflicts.ts';
 import type { Node } from '../node.ts';
+import { Nap } from './nap.ts';
 
 /** How often everything is looked at when not everything can be watched, milliseconds. */
 const degradedWalkMs = 10_000;
@@ -21,6 +22,7 @@ export class PassiveSide {
   readonly #node: Node;
   readonly #edits: Edits | undefined;
   readonly #onEdits: (paths: ReplicaPath[]) => void;
+  readonly #nap = new Nap();
   #told: ReplicaPath[] = [];
   #problem: WatchProblem | undefined;
   #interval: NodeJS.Timeout | undefined;
@@ -49,6 +51,11 @@ export class PassiveSide {
 
   hint(hint: Hint): void {
     this.#edits?.hint(hint);
+  }
+
+  /** A receiver places files here. */
+  placing(): void {
+    this.#nap.take();
   }
 
   problem(problem: WatchProblem): void {
