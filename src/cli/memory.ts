@@ -13,7 +13,7 @@ const bulk = 8;
  * through for garbage. `newFactor`: by what the space for new values, of 2 MB at first, grows where too much of it is in use.
  */
 const thrifty = { heapPercent: 20, newFactor: 1 } as const;
-/** A fifth of a bulk's processor time is garbage collection where the heap is kept small, and a twentieth here. */
+/** Where the heap is kept small, a fifth of the daemons' processor time in a bulk is garbage collection. */
 const roomy = { heapPercent: 100, newFactor: 2 } as const;
 
 /**
