@@ -216,8 +216,8 @@ export function tellsOfChanges(stamp: string, now: number): boolean {
 }
 
 /**
- * Identifies an inode and its state: any change of content or attributes moves the ctime, which nobody can set, but for changes
- * within one tick of the kernel's clock: see tellsOfChanges.
+ * Identifies an inode and its state: any change of content or attributes moves the ctime, which nobody can set. The kernel's
+ * clock moves in ticks, so that two changes within one may look like one: see tellsOfChanges.
  */
 export function stampOf(stats: BigIntStats): string {
   return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;

@@ -76,7 +76,7 @@ export type PassiveNode = {
   readonly cache: EntryCache;
   readonly limits: { readonly maxFileSizeBytes: number; readonly minFreeDiskBytes: number };
   seat(): Seat;
-  /** Remembers the highest epoch seen anywhere. */
+  /** A sender holds this epoch: where it is newer than the seat's own, the node is passive under it from here on. */
   learnEpoch(epoch: number): void;
   haSwitch(): Switch;
   /** The highest epoch that this node heard of, its own included. */

@@ -1,5 +1,6 @@
 import { rmdirSync, unlinkSync } from 'node:fs';
 import type { ReplicaPath } from '../core/path.ts';
+import { blockThread } from '../files/block-thread.ts';
 import type { Observation } from '../files/observation.ts';
 import { observeAt } from '../files/observe.ts';
 
@@ -19,11 +20,10 @@ const writerPollMs = 2;
  * until nobody does, or for half a second at most.
  */
 export function lookAfterWriters(full: string, path: ReplicaPath): Observation {
-  const nobody = new Int32Array(new SharedArrayBuffer(4));
   for (let waitedMs = 0; waitedMs < writerPatienceMs; waitedMs += writerPollMs) {
     const seen = lookAt(full, path);
     if (seen.kind !== 'unstable') return seen;
-    Atomics.wait(nobody, 0, 0, writerPollMs);
+    blockThread(writerPollMs);
   }
   return lookAt(full, path);
 }

@@ -2,6 +2,7 @@ import { chmodSync, closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { Failure } from '../core/failure.ts';
+import { blockThread } from '../files/block-thread.ts';
 import { ensurePrivateFolder } from './private-folder.ts';
 import { sqliteCode, sqliteFailure } from './sqlite-failure.ts';
 
@@ -295,14 +296,13 @@ function schemaVersion(sql: DatabaseSync): number {
  * recovery after a crash, which several processes may begin at the same moment.
  */
 function patiently(work: () => void): void {
-  const cell = new Int32Array(new SharedArrayBuffer(4));
   for (let attempt = 0; ; attempt += 1) {
     try {
       work();
       return;
     } catch (error) {
       if (sqliteCode(error) !== 5 || attempt >= 50) throw error;
-      Atomics.wait(cell, 0, 0, 20);
+      blockThread(20);
     }
   }
 }

@@ -116,9 +116,12 @@ export class DirectoryWatches extends FSWatcher {
   #directoriesIn(path: string): Listed[] {
     // After the watch: a directory that is made from here on is told by it.
     const stats = stateOf(path);
-    // It may be gone since it was listed, and the event of that may have come before anybody knew of it.
-    if (stats === undefined) this.emit('unlinkDir', path);
-    if (stats === undefined || !stats.isDirectory() || this.#leaves.isLeaf(path, stats)) return [];
+    if (stats === undefined) {
+      // It is gone since it was listed, and the event of that may have come before anybody knew of it.
+      this.emit('unlinkDir', path);
+      return [];
+    }
+    if (!stats.isDirectory() || this.#leaves.isLeaf(path, stats)) return [];
     const listed = directoriesIn(path);
     if (listed !== undefined) return listed.filter((one) => !this.isIgnored(one.fullPath, one.stats));
     const helper = this.createHelper(path);

@@ -1,3 +1,5 @@
+import { blockThread } from '../../files/block-thread.ts';
+
 /** About what a receiver takes to place a file, milliseconds. */
 const napMs = 5;
 
@@ -10,7 +12,7 @@ export class Nap {
   readonly #sleep: (ms: number) => void;
   #isTaken = false;
 
-  constructor(sleep: (ms: number) => void = sleepSoundly) {
+  constructor(sleep: (ms: number) => void = blockThread) {
     this.#sleep = sleep;
   }
 
@@ -23,8 +25,4 @@ export class Nap {
       this.#isTaken = false;
     });
   }
-}
-
-function sleepSoundly(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
