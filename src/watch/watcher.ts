@@ -65,6 +65,8 @@ class DirectoryWatcher implements Watcher {
   readonly #territory: Territory;
   readonly #chokidar: DirectoryWatches;
   readonly #burst = new BurstMeter({ queueLength: readQueueLength() });
+  /** Whether the events of this turn of the event loop are being counted. */
+  #turnCounted = false;
   readonly #secondLooks = new SecondLooks(secondLooksMs, (tree) => this.#hintTree(tree));
   /** Directories that chokidar knows, and those of them that it could not watch. */
   readonly #directories = new Set<ReplicaPath>();
@@ -253,6 +255,13 @@ class DirectoryWatcher implements Watcher {
   }
 
   #countEvent(): void {
+    if (!this.#turnCounted) {
+      this.#turnCounted = true;
+      setImmediate(() => {
+        this.#turnCounted = false;
+        this.#burst.turnEnded();
+      });
+    }
     if (this.#burst.count(performance.now())) this.#awaitCalm();
   }
 

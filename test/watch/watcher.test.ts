@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { readQueueLength } from '../../src/watch/limits.ts';
 import { openWatcher } from '../../src/watch/watcher.ts';
 import { inotifyWatches, lists, temporaryRoot, watch } from './rig.ts';
@@ -161,18 +162,42 @@ test('below the root / only the way to a listed path is watched', async (t) => {
   await rig.until('the file is hinted', () => rig.askedPath(`${root}/conf/deep/file`));
 });
 
-test('a burst that comes near the length of the queue asks for everything, once', async (t) => {
-  const root = temporaryRoot(t);
-  mkdirSync(join(root, 'etc'));
-  const files = [join(root, 'etc/a'), join(root, 'etc/b')];
-  for (const file of files) writeFileSync(file, 'x');
-  const rig = await watch(t, root, etc);
-  const everything = () => rig.hints.filter((hint) => hint.kind === 'everything');
+describe('a burst', () => {
+  /** Causes that many events, of which as many wait in the queue as are caused between two turns. */
+  async function cause(files: readonly string[], events: number, aTurn: number): Promise<void> {
+    for (let i = 0; i < events; i += 1) {
+      // In turns, because the kernel merges an event that equals the one before.
+      chmodSync(files[i % files.length] ?? '', 0o600 + (i % 8));
+      if (i % aTurn === aTurn - 1) await setTimeout(1);
+    }
+  }
 
-  // In turns, because the kernel merges an event that equals the one before.
-  for (let i = 0; i <= readQueueLength() / 2 + 10; i += 1) chmodSync(files[i % 2] ?? '', 0o600 + (i % 8));
-  await rig.until('everything is asked for', () => everything().length > 0);
-  assert.deepEqual(everything(), [{ kind: 'everything', why: 'burst' }]);
+  async function watchTwoFiles(t: TestContext) {
+    const root = temporaryRoot(t);
+    mkdirSync(join(root, 'etc'));
+    const files = [join(root, 'etc/a'), join(root, 'etc/b')];
+    for (const file of files) writeFileSync(file, 'x');
+    const rig = await watch(t, root, etc);
+    return { rig, files, everything: () => rig.hints.filter((hint) => hint.kind === 'everything') };
+  }
+
+  test('that comes near the length of the queue asks for everything, once', async (t) => {
+    const { rig, files, everything } = await watchTwoFiles(t);
+    const events = readQueueLength() / 2 + 10;
+    await cause(files, events, events + 1);
+    await rig.until('everything is asked for', () => everything().length > 0);
+    assert.deepEqual(everything(), [{ kind: 'everything', why: 'burst' }]);
+  });
+
+  test('of which the queue never held much asks for nothing, however long it is', async (t) => {
+    const { rig, files, everything } = await watchTwoFiles(t);
+    await cause(files, readQueueLength(), 1000);
+    writeFileSync(`${files[0]}-last`, 'x');
+    await rig.until('the last file is hinted', () => rig.askedPath('/etc/a-last'));
+    // Longer than it takes to be sure that a burst is over.
+    await setTimeout(500);
+    assert.deepEqual(everything(), []);
+  });
 });
 
 test('a root that is no directory is refused', (t) => {
