@@ -29,6 +29,8 @@ export type CompareOptions = {
   readonly fresh: boolean;
   /** Whether a different mtime of a file is a difference. */
   readonly mtime: boolean;
+  /** Whether more than the digests over all will be needed for sure, so that it is made while the peer is waited for. */
+  readonly isDifferenceLikely?: boolean;
   /** This node's watchlists: what the peer has beyond them is no concern of ours. */
   readonly includes: (path: ReplicaPath) => boolean;
 };
@@ -43,8 +45,8 @@ export async function compare(
   own: Manifest | (() => Promise<Manifest>),
   options: CompareOptions,
 ): Promise<Comparison | undefined> {
-  let theirs = { id: 0, digest: '', paths: 0 };
-  const [answered, manifest] = await Promise.all([
+  let theirs: { readonly id: number; readonly digest: string } | undefined;
+  const [, { manifest, sums }] = await Promise.all([
     session.ask(
       (id) => [{ t: 'manifest', id, fresh: options.fresh, mtime: options.mtime }],
       (answer) => {
@@ -52,23 +54,32 @@ export async function compare(
         return 'last';
       },
     ),
-    typeof own === 'function' ? afterQuestion(own) : own,
+    madeReady(own, () => options.isDifferenceLikely === true && theirs === undefined && session.speaksAlike),
   ]);
-  if (!answered) return undefined;
+  if (theirs === undefined) return undefined;
   const problems = ownProblems(manifest);
   if (theirs.digest === manifest.digest()) {
     return { id: theirs.id, differences: [], problems, checked: manifest.size };
   }
-  const find = session.speaksAlike ? bySums : inDirectories;
-  const differing = await find(session, theirs.id, manifest);
+  const differing = session.speaksAlike
+    ? await bySums(session, theirs.id, manifest, sums)
+    : await inDirectories(session, theirs.id, manifest);
   if (differing === undefined) return undefined;
   return { id: theirs.id, ...collect(manifest, differing, problems, options) };
 }
 
-/** What was asked leaves in this turn: a walk that began at once would keep it here for as long as one of its slices. */
-async function afterQuestion(make: () => Promise<Manifest>): Promise<Manifest> {
+/** This node's half: its manifest with its digest, and sums for the case that the peer's is another one. */
+async function madeReady(
+  own: Manifest | (() => Promise<Manifest>),
+  wantsSums: () => boolean,
+): Promise<{ manifest: Manifest; sums: Map<bigint, ReplicaPath> | undefined }> {
+  // What was asked leaves in this turn: a walk that began at once would keep it here for as long as one of its slices.
   await nextTurn();
-  return make();
+  const manifest = typeof own === 'function' ? await own() : own;
+  manifest.digest();
+  // As long as the peer is not ready there is nothing else to do here.
+  await nextTurn();
+  return { manifest, sums: wantsSums() ? bySum(manifest.directorySums()) : undefined };
 }
 
 function ownProblems(manifest: Manifest): Comparison['problems'] {
@@ -122,22 +133,27 @@ async function inDirectories(
  * A peer of this very version is told sums, of the directories and then of the children of those that differ. It answers
  * what it has no sum like, and the sums that it has nothing for.
  */
-async function bySums(session: Session, id: number, manifest: Manifest): Promise<Differing | undefined> {
+async function bySums(
+  session: Session,
+  id: number,
+  manifest: Manifest,
+  sums = bySum(manifest.directorySums()),
+): Promise<Differing | undefined> {
   const found = noneYet();
   const unknown = async (
     of: 'directories' | 'children',
-    sums: ReadonlyMap<bigint, ReplicaPath>,
+    told: ReadonlyMap<bigint, ReplicaPath>,
   ): Promise<ReplicaPath[] | undefined> => {
     const paths: ReplicaPath[] = [];
     const answered = await session.ask(
       () =>
-        [...inBodies([...sums.keys()])].map(({ body, last }) => ({
+        [...inBodies([...told.keys()])].map(({ body, last }) => ({
           message: { t: 'sums', id, of, last },
           body,
         })),
       (answer, body) => {
         for (const sum of sumsIn(body)) {
-          const path = sums.get(sum);
+          const path = told.get(sum);
           if (path !== undefined) paths.push(path);
         }
         return taken(found, answer);
@@ -146,7 +162,7 @@ async function bySums(session: Session, id: number, manifest: Manifest): Promise
     );
     return answered ? paths : undefined;
   };
-  const directories = await unknown('directories', bySum(manifest.directorySums()));
+  const directories = await unknown('directories', sums);
   if (directories === undefined) return undefined;
   const children = directories.flatMap((directory) => [...manifest.childrenSums(directory)]);
   const paths = await unknown('children', bySum(children));

@@ -46,6 +46,7 @@ export async function planResync(
   const comparison = await compare(session, () => tree.manifest({ mtime: true, fresh: false }), {
     fresh: false,
     mtime: true,
+    isDifferenceLikely: true,
     includes,
   });
   if (comparison === undefined) return undefined;

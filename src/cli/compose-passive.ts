@@ -22,6 +22,7 @@ export type PassiveHooks = Partial<
 /** The receiver's half of a node. */
 export function composePassive(node: Node, placing: PlacingRight, hooks: PassiveHooks = {}): PassiveNode {
   const { config, watchlists, cache, seats, versions, log } = node;
+  cache.askOthers();
   const now = Date.now;
   return {
     name: config.node,

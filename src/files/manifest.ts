@@ -29,6 +29,7 @@ export class Manifest {
   readonly #options: ManifestOptions;
   /** Of all that was taken so far. */
   #directories: Map<ReplicaPath, string> | undefined;
+  #digest: string | undefined;
 
   constructor(options: ManifestOptions) {
     this.#options = options;
@@ -143,7 +144,13 @@ export class Manifest {
     return digests;
   }
 
+  /** Over all that was taken so far. */
   digest(): string {
+    if (this.#directories === undefined || this.#digest === undefined) this.#digest = this.#overDirectories();
+    return this.#digest;
+  }
+
+  #overDirectories(): string {
     const rows = [...this.directories()].map(([directory, digest]) => `${directory} ${digest}`);
     return fingerprint(rows.sort());
   }

@@ -32,6 +32,8 @@ export interface EntryCache {
   get(path: string): { readonly stamp: string; readonly entry: Entry } | undefined;
   /** The entry that is remembered with exactly this stamp. */
   packed(path: string, stamp: string): Packed | undefined;
+  /** Takes over what another process of this node has remembered with exactly this stamp, where others are asked. */
+  learn(path: string, stamp: string): Entry | undefined;
   set(path: string, stamp: string, entry: Entry): void;
   delete(path: string): void;
   /** What is remembered of the children of a directory, as far as they are remembered together. */

@@ -115,17 +115,20 @@ function observeFile(full: string, path: ReplicaPath, stats: BigIntStats, option
     return { kind: 'failed', failure: { reason: 'too-large', detail } };
   }
   const stamp = stampOf(stats);
-  const known = options.fresh === true ? undefined : options.cache?.get(path);
-  if (known === undefined || known.stamp !== stamp || known.entry.kind !== 'file')
-    return readFile(full, path, stats, options);
+  const entry = options.fresh === true ? undefined : remembered(path, stamp, options.cache);
+  if (entry?.kind !== 'file') return readFile(full, path, stats, options);
 
   // The file is as it was; what its ids are called may have changed all the same.
-  const { entry } = known;
   const { owner, group } = ownershipOf(stats);
   if (entry.owner === owner && entry.group === group && !namesAccounts(entry.xattrs))
     return { kind: 'entry', entry, stamp };
   const current: Entry = { ...entry, owner, group, xattrs: readXattrs(full) };
   return { kind: 'entry', entry: current, stamp };
+}
+
+function remembered(path: ReplicaPath, stamp: string, cache: EntryCache | undefined): Entry | undefined {
+  const known = cache?.get(path);
+  return known?.stamp === stamp ? known.entry : cache?.learn(path, stamp);
 }
 
 /** Reads and hashes a file between two looks at its inode and its name. */
@@ -134,8 +137,8 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
   // Taken before it is read: what is written from here on must show in the times for the entry to be kept.
   const now = options.now?.() ?? Date.now();
   const { cache } = options;
-  const remembered = options.fresh === true ? cache?.packed(path, stamp) : undefined;
-  const isToRemember = cache !== undefined && remembered === undefined;
+  const asBefore = options.fresh === true ? cache?.packed(path, stamp) : undefined;
+  const isToRemember = cache !== undefined && asBefore === undefined;
   const fd = openQuietly(full);
   try {
     const written = isToRemember || options.checkWriters ? isOpenForWriting(fd) : undefined;
@@ -159,7 +162,7 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
     // A writer may hold a mapping, through which bytes change long before the times do.
     if (isToRemember && !racy && written !== true) cache.set(path, stamp, entry);
     // Bytes that changed while no time did: a disk that fails, or somebody who writes to the device.
-    if (remembered !== undefined && remembered !== packEntry(entry)) cache?.delete(path);
+    if (asBefore !== undefined && asBefore !== packEntry(entry)) cache?.delete(path);
     if (bytes !== undefined) options.onContent?.(bytes);
     if (written === false) options.onUnwritten?.();
     return { kind: 'entry', entry, stamp };

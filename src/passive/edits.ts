@@ -33,6 +33,8 @@ export type EditsOptions = {
   readonly onRecord: (path: ReplicaPath, conflict: KnownConflict) => void;
   readonly onClear: (path: ReplicaPath) => void;
   /** Milliseconds since 1970. */
+  /** All that was hinted at is judged. */
+  readonly onRest: () => void;
   readonly now: () => number;
   readonly deleteHoldMs: number;
   readonly maxWaitMs: number;
@@ -205,6 +207,7 @@ export class Edits {
     this.#options.agreed.refresh();
     this.#options.look(due, (path, seen) => this.#judge(path, seen, now));
     this.#planLooks(0);
+    if (this.#dirty.size === 0) this.#options.onRest();
   }
 
   /** Whether a receiver is at work: much has changed, and the last of it a moment ago. */

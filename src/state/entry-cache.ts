@@ -25,6 +25,7 @@ export class EntryCacheStore implements EntryCache {
   /** What was remembered since its directory was walked. It counts before what the folder knows. */
   readonly #single = new Map<string, Known>();
   readonly #pending = new Map<string, Known | undefined>();
+  #asksOthers = false;
 
   constructor(database: Database) {
     this.#database = database;
@@ -49,6 +50,26 @@ export class EntryCacheStore implements EntryCache {
   packed(path: string, stamp: string): Packed | undefined {
     const known = this.#known(path);
     return known?.stamp === stamp ? known.packed : undefined;
+  }
+
+  /**
+   * From now on `learn` looks for what other processes wrote. On a passive node the daemon and a receiver look at the same
+   * files: what one has read the other need not read.
+   */
+  askOthers(): void {
+    this.#asksOthers = true;
+  }
+
+  learn(path: string, stamp: string): Entry | undefined {
+    if (!this.#asksOthers) return undefined;
+    const statement = this.#database.statement('SELECT stamp, entry FROM seen WHERE path = ?');
+    const row = this.#database.read(() => statement.get(path));
+    const packed = row?.['stamp'] === stamp ? packedColumn(row['entry']) : undefined;
+    const entry = packed === undefined ? undefined : unpackEntry(packed);
+    if (packed === undefined || entry === undefined) return undefined;
+    this.#folders ??= this.#load();
+    this.#single.set(path, { stamp, packed });
+    return entry;
   }
 
   set(path: string, stamp: string, entry: Entry): void {

@@ -20,6 +20,7 @@ function treeOf(root: string): Tree {
   const cache = {
     get: () => undefined,
     packed: () => undefined,
+    learn: () => undefined,
     set: () => undefined,
     delete: () => undefined,
     folder: () => undefined,

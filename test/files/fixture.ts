@@ -40,6 +40,7 @@ export function memoryCache(): EntryCache & { readonly size: number } {
       const found = known.get(path);
       return found?.stamp === stamp ? packEntry(found.entry) : undefined;
     },
+    learn: () => undefined,
     set: (path, stamp, entry) => known.set(path, { stamp, entry }),
     delete: (path) => {
       known.delete(path);

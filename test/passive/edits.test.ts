@@ -28,6 +28,7 @@ class Passive {
   /** How often the ledger was asked for news, and at which time it has some: that `first` holds `b`. */
   refreshes = 0;
   committedAt = 0;
+  rests = 0;
   readonly edits = new Edits({
     agreed: {
       size: 1000,
@@ -56,6 +57,9 @@ class Passive {
       return nothing();
     },
     known: (path) => this.known.get(path),
+    onRest: () => {
+      this.rests += 1;
+    },
     onRecord: (path, conflict) => {
       this.recorded.push(path);
       this.known.set(path, conflict);
@@ -177,6 +181,15 @@ describe('what a receiver does in a burst', () => {
     mock.timers.tick(500);
     await Promise.resolve();
     assert.deepEqual(passive.walked, ['/etc/d']);
+  });
+
+  it('is over when all is judged, which is told once', () => {
+    const passive = new Passive();
+    passive.placed(paths);
+    passive.busyFor(3000);
+    assert.equal(passive.rests, 0);
+    mock.timers.tick(5000);
+    assert.equal(passive.rests, 1);
   });
 
   it('does not concern a few paths: they are read soon', () => {

@@ -139,3 +139,30 @@ test('memory and disk do not grow with paths that come and go', (t) => {
   assert.equal(cache.size, 3);
   assert.equal(new EntryCacheStore(database).size, 1, 'a folder is on the disk where its files were set');
 });
+
+test('takes over what another process has read since, where it carries that stamp and others are asked', (t) => {
+  const folder = temporaryFolder(t);
+  const receiver = new EntryCacheStore(opened(t, folder));
+  assert.equal(receiver.get('/etc/a'), undefined);
+  const daemon = new EntryCacheStore(opened(t, folder));
+  daemon.set('/etc/a', stamp(1), file('a'));
+  assert.equal(receiver.learn('/etc/a', stamp(1)), undefined, 'nobody is asked');
+  receiver.askOthers();
+  assert.equal(receiver.learn('/etc/a', stamp(1)), undefined, 'it is not written yet');
+  daemon.commit();
+  assert.equal(receiver.learn('/etc/a', stamp(2)), undefined, 'it carries another stamp');
+  assert.equal(receiver.learn('/etc/b', stamp(1)), undefined);
+  assert.deepEqual(receiver.learn('/etc/a', stamp(1)), file('a'));
+  assert.deepEqual(receiver.get('/etc/a'), { stamp: stamp(1), entry: file('a') });
+  assert.equal(receiver.packed('/etc/a', stamp(1)), packEntry(file('a')));
+});
+
+test('takes over no damaged row', (t) => {
+  const folder = temporaryFolder(t);
+  const database = opened(t, folder);
+  const cache = new EntryCacheStore(database);
+  cache.askOthers();
+  assert.equal(cache.get('/etc/a'), undefined);
+  database.statement('INSERT INTO seen VALUES (?, ?, ?)').run('/etc/a', stamp(1), '{');
+  assert.equal(cache.learn('/etc/a', stamp(1)), undefined);
+});

@@ -1,3 +1,4 @@
+import { Failure } from '../../core/failure.ts';
 import type { ReplicaPath } from '../../core/path.ts';
 import { Edits } from '../../passive/edits.ts';
 import { IntentStore } from '../../state/intents.ts';
@@ -11,6 +12,8 @@ import { Nap } from './nap.ts';
 
 /** How often everything is looked at when not everything can be watched, milliseconds. */
 const degradedWalkMs = 10_000;
+/** How soon after the last look what was seen is written where receivers can read it, milliseconds. */
+const keepSeenMs = 200;
 
 /**
  * What the daemon of a passive node does: it notices what somebody changes here, writes it down, and tells
@@ -26,11 +29,13 @@ export class PassiveSide {
   #told: ReplicaPath[] = [];
   #problem: WatchProblem | undefined;
   #interval: NodeJS.Timeout | undefined;
+  #keeping: NodeJS.Timeout | undefined;
 
   /** `onEdits` hears of paths that were edited, or are as agreed again. */
   constructor(node: Node, onEdits: (paths: ReplicaPath[]) => void) {
     this.#node = node;
     this.#onEdits = onEdits;
+    node.cache.askOthers();
     this.active = node.facts.get('active')?.value;
     this.#edits = this.active === undefined ? undefined : this.#openEdits(this.active);
   }
@@ -46,6 +51,7 @@ export class PassiveSide {
 
   async stop(): Promise<void> {
     clearInterval(this.#interval);
+    clearTimeout(this.#keeping);
     await this.#edits?.stop();
   }
 
@@ -96,6 +102,7 @@ export class PassiveSide {
         rememberConflict(this.#node, active, found, config.node);
         this.#tell(path);
       },
+      onRest: () => this.#keepSeenSoon(),
       onClear: (path) => {
         forgetConflictOfMany(this.#node, active, path);
         this.#tell(path);
@@ -104,6 +111,24 @@ export class PassiveSide {
       deleteHoldMs: config.settle.deleteHoldMs,
       maxWaitMs: config.settle.maxWaitMs,
     });
+  }
+
+  /** Receivers read what this process writes, and need not read those files again. */
+  #keepSeenSoon(): void {
+    this.#keeping ??= setTimeout(() => {
+      this.#keeping = undefined;
+      this.#keepSeen();
+    }, keepSeenMs);
+    this.#keeping.unref();
+  }
+
+  #keepSeen(): void {
+    try {
+      this.#node.cache.commit();
+    } catch (error) {
+      // Then those files are read once more, as on a full disk; what counts will say so itself.
+      if (!(error instanceof Failure)) throw error;
+    }
   }
 
   /** Those of one turn of the event loop together. */

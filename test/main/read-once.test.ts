@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { stampOf } from '../../src/files/observe.ts';
+import { openDatabase } from '../../src/state/database.ts';
+import { eventually } from '../world/eventually.ts';
+import { Pair } from '../world/pair.ts';
+import { write } from '../world/tree.ts';
+
+/** So many that the daemon lets them rest before it reads them. A file that changed a moment ago is read again by anybody. */
+const names = Array.from({ length: 150 }, (_, index) => `etc/placed-${index}.conf`);
+
+/** Whether the passive node has written down what the files hold as they are now. */
+function areWrittenDown(pair: Pair): boolean {
+  using database = openDatabase(pair.state('passive'));
+  const statement = database.statement('SELECT stamp FROM seen WHERE path = ?');
+  return names.every((name) => {
+    const stats = lstatSync(pair.at('passive', name), { bigint: true });
+    return statement.get(`/${name}`)?.['stamp'] === stampOf(stats);
+  });
+}
+
+/** How often the receiver reads such files while something is done. */
+async function readsDuring(pair: Pair, act: () => Promise<void>): Promise<number> {
+  // A shell may stand before the program.
+  const receivers = pair.sshd.sessions().commands.map(({ pid }) => String(pid));
+  const output = join(pair.folder, 'reads');
+  const flags = [
+    '-f',
+    '-y',
+    '-e',
+    'trace=read,pread64',
+    '-o',
+    output,
+    ...receivers.flatMap((pid) => ['-p', pid]),
+  ];
+  const strace = spawn('strace', flags, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = once(strace, 'exit');
+  let said = '';
+  strace.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  await eventually('strace is attached', () => said.includes('attached'), { detail: () => said });
+  await act();
+  strace.kill('SIGINT');
+  await ended;
+  return readFileSync(output, 'utf8').match(/placed-\d+\.conf>/g)?.length ?? 0;
+}
+
+describe('a passive node', () => {
+  it('reads placed files once for its daemon and its receiver', async () => {
+    await using pair = await Pair.open();
+    write(pair.root('active'), Object.fromEntries(names.map((name) => [name, 'old\n'])));
+    pair.spawnDaemon('passive');
+    await pair.startActive();
+    for (const name of names) writeFileSync(pair.at('active', name), 'new\n');
+    assert.equal((await pair.flush()).code, 0);
+
+    await eventually('the daemon has written down what it read', () => areWrittenDown(pair));
+    const reads = await readsDuring(pair, async () => {
+      const { code, stdout } = await pair.run('active', ['verify']);
+      assert.equal(code, 0, stdout);
+    });
+    assert.equal(reads, 0);
+  });
+});
