@@ -38,15 +38,16 @@ export type CompareOptions = {
 /**
  * Compares this node's manifest with the peer's tree: one digest over all first; where it differs, a
  * digest a directory; then a sum a child of those that differ, and the entries of these. The cost follows what differs.
- * `own`: or what has it made, at the same time as the peer makes its own. Undefined when the link ended.
+ * `own` makes this node's, at the same time as the peer makes its own; with nothing of it the comparison is given up.
+ * Undefined then, and when the link ended.
  */
 export async function compare(
   session: Session,
-  own: Manifest | (() => Promise<Manifest>),
+  own: () => Promise<Manifest | undefined>,
   options: CompareOptions,
 ): Promise<Comparison | undefined> {
   let theirs: { readonly id: number; readonly digest: string } | undefined;
-  const [, { manifest, sums }] = await Promise.all([
+  const [, ready] = await Promise.all([
     session.ask(
       (id) => [{ t: 'manifest', id, fresh: options.fresh, mtime: options.mtime }],
       (answer) => {
@@ -56,7 +57,8 @@ export async function compare(
     ),
     madeReady(own, () => options.isDifferenceLikely === true && theirs === undefined && session.speaksAlike),
   ]);
-  if (theirs === undefined) return undefined;
+  if (theirs === undefined || ready === undefined) return undefined;
+  const { manifest, sums } = ready;
   const problems = ownProblems(manifest);
   if (theirs.digest === manifest.digest()) {
     return { id: theirs.id, differences: [], problems, checked: manifest.size };
@@ -70,12 +72,13 @@ export async function compare(
 
 /** This node's half: its manifest with its digest, and sums for the case that the peer's is another one. */
 async function madeReady(
-  own: Manifest | (() => Promise<Manifest>),
+  own: () => Promise<Manifest | undefined>,
   wantsSums: () => boolean,
-): Promise<{ manifest: Manifest; sums: Map<bigint, ReplicaPath> | undefined }> {
+): Promise<{ manifest: Manifest; sums: Map<bigint, ReplicaPath> | undefined } | undefined> {
   // What was asked leaves in this turn: a walk that began at once would keep it here for as long as one of its slices.
   await nextTurn();
-  const manifest = typeof own === 'function' ? await own() : own;
+  const manifest = await own();
+  if (manifest === undefined) return undefined;
   manifest.digest();
   // As long as the peer is not ready there is nothing else to do here.
   await nextTurn();

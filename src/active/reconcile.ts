@@ -61,19 +61,16 @@ async function reconcileAmidPushes(options: AmidPushes): Promise<ReconcileReport
   const start = now();
   const disputed = options.inConflict();
   replicator.reconsider();
-  const manifest = await tree.manifest({ mtime: false, fresh: false });
-  const emptied = emptiedRoot(options, manifest);
-  if (emptied !== undefined) {
-    replicator.stop({
-      reason: 'emptied-root',
-      detail: `expected files below ${emptied}, found none: is a disk not mounted?`,
-      since: start,
-    });
-    return undefined;
-  }
   const includes = (path: ReplicaPath): boolean => tree.watchlists.includes(path);
-  const comparison = await compare(session, manifest, { fresh: false, mtime: false, includes });
-  if (comparison === undefined) return undefined;
+  const looked = { fresh: false, mtime: false } as const;
+  let manifest: Manifest | undefined;
+  // Both nodes walk at the same time.
+  const walked = async (): Promise<Manifest | undefined> => {
+    manifest = await tree.manifest(looked);
+    return isHaltedBy(emptiedRoot(options, manifest), options, start) ? undefined : manifest;
+  };
+  const comparison = await compare(session, walked, { ...looked, includes });
+  if (comparison === undefined || manifest === undefined) return undefined;
   const differing = new Set(comparison.differences.map(({ path }) => path));
   const equal = rememberEqual(options, manifest, differing);
   await tellAgreed(session, comparison.id, differing);
@@ -116,6 +113,13 @@ function rememberGone(
     gone += 1;
   }
   return gone;
+}
+
+function isHaltedBy(emptied: ReplicaPath | undefined, { replicator }: AmidPushes, since: number): boolean {
+  if (emptied === undefined) return false;
+  const detail = `expected files below ${emptied}, found none: is a disk not mounted?`;
+  replicator.stop({ reason: 'emptied-root', detail, since });
+  return true;
 }
 
 function emptiedRoot(options: ReconcileOptions, manifest: Manifest): ReplicaPath | undefined {

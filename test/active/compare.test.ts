@@ -75,7 +75,7 @@ test('between nodes of one version only the children that differ are told', asyn
   write(passive.root, { ...same, 'etc/a/one': 'y', 'etc/a/there': 'x', 'etc/b/two': 'x' });
   const manifest = await manifestOf(root);
   const { session, told } = await sessionWith(passive, productVersion);
-  const compared = await compare(session, manifest, options);
+  const compared = await compare(session, async () => manifest, options);
   const expected = ['/etc/a/here', '/etc/a/one', '/etc/a/there'];
   assert.deepEqual(
     compared?.differences.map(({ path, active, passive: there }) => [path, active.kind, there.kind]),
@@ -121,9 +121,12 @@ test('nodes of one version find what nodes of two versions find', async () => {
         if (fifos.length > 0) execFileSync('mkfifo', fifos, { cwd: at });
       }
       const manifest = await manifestOf(root);
-      const alike = await compare(own.session, manifest, options);
-      const differently = await compare(other.session, manifest, options);
+      const alike = await compare(own.session, async () => manifest, options);
+      const differently = await compare(other.session, async () => manifest, options);
       assert.deepEqual({ ...alike, id: 0 }, { ...differently, id: 0 });
+      const ahead = { ...options, isDifferenceLikely: true };
+      const readily = await compare(own.session, async () => manifest, ahead);
+      assert.deepEqual({ ...readily, id: 0 }, { ...differently, id: 0 });
       rmSync(root, { recursive: true });
     }),
     { numRuns: 40 },

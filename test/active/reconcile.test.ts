@@ -85,6 +85,21 @@ async function opened() {
         return answered;
       };
     },
+    /** What is done first: asking the peer, or walking here. */
+    steps(): string[] {
+      const steps: string[] = [];
+      const ask = session.ask.bind(session);
+      session.ask = (...question) => {
+        steps.push('asks');
+        return ask(...question);
+      };
+      const manifest = tree.manifest.bind(tree);
+      tree.manifest = (options) => {
+        steps.push('walks');
+        return manifest(options);
+      };
+      return steps;
+    },
     async reconcile() {
       const report = await reconcileWithPeer({
         session,
@@ -158,6 +173,13 @@ describe('a push below a symbolic link of the peer', () => {
 });
 
 describe('a full reconcile', () => {
+  it('asks the peer before it walks, so that both walk at the same time', async () => {
+    await using pair = await opened();
+    const steps = pair.steps();
+    await pair.reconcile();
+    assert.deepEqual(steps.slice(0, 2), ['asks', 'walks']);
+  });
+
   it('does not undo what was agreed on while it was under way', async () => {
     await using pair = await opened();
     const old = { 'etc/changed': 'old', 'etc/gone': 'old', 'etc/same': 'old' };

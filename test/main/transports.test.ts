@@ -311,13 +311,13 @@ for (const [name, make] of [
       await session.push({ path: at('/etc/a'), expect: absent, put: fileEntry('a') }, inline('a'));
       const manifest = new Manifest({ mtime: false });
       const options = { fresh: false, mtime: false, includes: () => true };
-      const compared = await compare(session, manifest, options);
+      const compared = await compare(session, async () => manifest, options);
       assert.deepEqual(
         compared?.differences.map(({ path }) => path),
         ['/etc/a'],
       );
       manifest.add(at('/etc/a'), { kind: 'entry', entry: fileEntry('a'), stamp: '' });
-      assert.deepEqual((await compare(session, manifest, options))?.differences, []);
+      assert.deepEqual((await compare(session, async () => manifest, options))?.differences, []);
       const seen = await look(session, [at('/etc/a'), at('/etc/nothing'), at('/usr/outside')]);
       assert.deepEqual(
         [...(seen ?? [])].map(([path, entry]) => [path, entry.kind]),
