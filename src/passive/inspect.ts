@@ -36,8 +36,8 @@ type Kept = {
 
 /** Manifests that questions may still come about: those of a reconcile, a verify and a resync at once, and one more. */
 const keptManifests = 4;
-/** How long after the last question about one; longer than a sender waits for any answer, milliseconds. */
-const keptMs = 120_000;
+/** How long after the last question about one; longer than a sender's own first walk takes, which reads all. Milliseconds. */
+const keptMs = 600_000;
 
 /** Answers questions about this node's tree, for paths of its own watchlists only. Changes nothing on disk. */
 export class Inspector {
@@ -78,6 +78,7 @@ export class Inspector {
         const ready = this.#scan(question);
         this.#keep(question.id, { ready, answered: new Set() });
         const { manifest } = await ready;
+        this.#forgetLater();
         this.#connection.send({
           t: 'manifest',
           id: question.id,
@@ -137,12 +138,13 @@ export class Inspector {
   }
 
   #keep(id: number, kept: Kept): void {
+    // A walk may take longer than what is made by it is kept.
+    clearTimeout(this.#forgetting);
     this.#manifested.set(id, kept);
     for (const oldest of this.#manifested.keys()) {
       if (this.#manifested.size <= keptManifests) break;
       this.#manifested.delete(oldest);
     }
-    this.#forgetLater();
   }
 
   /** Where both trees are the same nothing more is asked, and a manifest is too large to be kept for nothing. */
@@ -311,8 +313,7 @@ function openRegular(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ELOOP' || code === 'EACCES' || code === 'ENXIO') return undefined;
+    if (['ENOENT', 'ELOOP', 'EACCES', 'ENXIO'].includes(errnoCode(error))) return undefined;
     throw error;
   }
 }

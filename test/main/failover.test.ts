@@ -74,6 +74,12 @@ describe('failover between real processes over a real sshd', () => {
     // What was written on mail1 after it gave up its seat waits as conflicts there, on disk and untouched.
     for (let n = 0; n < count; n += 1)
       assert.equal(readFileSync(pair.at('active', `etc/before-${n}.conf`), 'utf8'), `before ${n}\n`);
+    // The last of it is told by the daemon of mail1, which notices an edit within a second.
+    await eventually('each of them is here, or a conflict', () => {
+      const told = new Set(conflictsOn(pair, 'passive').map(({ path }): string => path));
+      const names = Array.from({ length: count }, (_, n) => `etc/before-${n}.conf`);
+      return names.every((name) => existsSync(pair.at('passive', name)) || told.has(`/${name}`));
+    });
     const late = conflictPaths(pair, 'passive');
     for (const row of late) assert.match(row, /^\/etc\/before-\d+\.conf edited-on-passive$/);
     if (late.length > 0) {

@@ -206,7 +206,7 @@ describe('what may not be read', () => {
         import { initialiseHash } from ${module('files/hash.ts')};
         await initialiseHash();
         const none = () => undefined;
-        const cache = { get: none, packed: none, set: none, delete: none, folder: none, keep: none, retain: none, commit: none };
+        const cache = { get: none, packed: none, learn: none, set: none, delete: none, folder: none, keep: none, retain: none, commit: none };
         const watchlists = { roots: ['/etc'], includes: () => true, mayContain: () => true, impliedDirectory: () => false };
         const tree = new Tree({ root: process.argv[1], watchlists, cache, maxFileSizeBytes: 1e6 });
         const seen = {};

@@ -156,6 +156,19 @@ describe('a session that replicates', () => {
     assert.equal(ledger.get(at('/etc/x'))?.kind, 'file');
   });
 
+  it('keeps its manifest while the other node reads all of its own tree for the first time', async (t) => {
+    await using passive = await Passive.open();
+    write(passive.root, { 'etc/x': 'x' });
+    const sender = await opened(passive, 'replicate');
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    sender.say({ t: 'manifest', id: 3, fresh: false, mtime: false });
+    await sender.next('manifest');
+    t.mock.timers.tick(500_000);
+    sender.say({ t: 'agreed', id: 3, except: [], last: true });
+    await sender.next('done');
+    t.mock.timers.reset();
+  });
+
   it('does not go back to what it held before a push that came while a reconcile was under way', async () => {
     await using passive = await Passive.open();
     write(passive.root, { 'etc/x': 'x', 'etc/gone': 'gone', 'etc/y': 'y' });
