@@ -32,9 +32,9 @@ export type EditsOptions = {
   readonly known: (path: ReplicaPath) => KnownConflict | undefined;
   readonly onRecord: (path: ReplicaPath, conflict: KnownConflict) => void;
   readonly onClear: (path: ReplicaPath) => void;
-  /** Milliseconds since 1970. */
   /** All that was hinted at is judged. */
   readonly onRest: () => void;
+  /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly deleteHoldMs: number;
   readonly maxWaitMs: number;
