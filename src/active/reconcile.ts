@@ -67,7 +67,7 @@ async function reconcileAmidPushes(options: AmidPushes): Promise<ReconcileReport
   // Both nodes walk at the same time.
   const walked = async (): Promise<Manifest | undefined> => {
     manifest = await tree.manifest(looked);
-    return isHaltedBy(emptiedRoot(options, manifest), options, start) ? undefined : manifest;
+    return haltWhereEmptied(options, manifest, start) ? undefined : manifest;
   };
   const comparison = await compare(session, walked, { ...looked, includes });
   if (comparison === undefined || manifest === undefined) return undefined;
@@ -115,10 +115,12 @@ function rememberGone(
   return gone;
 }
 
-function isHaltedBy(emptied: ReplicaPath | undefined, { replicator }: AmidPushes, since: number): boolean {
+/** Halts where a root that held files holds none. Answers whether it did. */
+function haltWhereEmptied(options: ReconcileOptions, manifest: Manifest, since: number): boolean {
+  const emptied = emptiedRoot(options, manifest);
   if (emptied === undefined) return false;
   const detail = `expected files below ${emptied}, found none: is a disk not mounted?`;
-  replicator.stop({ reason: 'emptied-root', detail, since });
+  options.replicator.stop({ reason: 'emptied-root', detail, since });
   return true;
 }
 

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { lstatSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { stampOf } from '../../src/files/observe.ts';
 import { openDatabase } from '../../src/state/database.ts';
 import { eventually } from '../world/eventually.ts';
 import { Pair } from '../world/pair.ts';
+import { callsDuring } from '../world/strace.ts';
 import { write } from '../world/tree.ts';
 
 /** So many that the daemon lets them rest before it reads them. A file that changed a moment ago is read again by anybody. */
@@ -26,28 +25,9 @@ function areWrittenDown(pair: Pair): boolean {
 /** How often the receiver reads such files while something is done. */
 async function readsDuring(pair: Pair, act: () => Promise<void>): Promise<number> {
   // A shell may stand before the program.
-  const receivers = pair.sshd.sessions().commands.map(({ pid }) => String(pid));
-  const output = join(pair.folder, 'reads');
-  const flags = [
-    '-f',
-    '-y',
-    '-e',
-    'trace=read,pread64',
-    '-o',
-    output,
-    ...receivers.flatMap((pid) => ['-p', pid]),
-  ];
-  const strace = spawn('strace', flags, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const ended = once(strace, 'exit');
-  let said = '';
-  strace.stderr.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  await eventually('strace is attached', () => said.includes('attached'), { detail: () => said });
-  await act();
-  strace.kill('SIGINT');
-  await ended;
-  return readFileSync(output, 'utf8').match(/placed-\d+\.conf>/g)?.length ?? 0;
+  const pids = pair.sshd.sessions().commands.map(({ pid }) => pid);
+  const calls = await callsDuring({ pids, calls: 'read,pread64', output: join(pair.folder, 'reads') }, act);
+  return calls.match(/placed-\d+\.conf>/g)?.length ?? 0;
 }
 
 describe('a passive node', () => {

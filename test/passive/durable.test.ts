@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { makeDurable, settleDisplaced } from '../../src/passive/durable.ts';
 import { fileOf, Passive } from '../main/hostile-wire-rig.ts';
 import { eventually } from '../world/eventually.ts';
+import { callsDuring } from '../world/strace.ts';
 import { write } from '../world/tree.ts';
 
 type Asked = { readonly unsettled?: number; readonly displaced?: number; readonly paths: readonly string[] };
@@ -78,24 +78,21 @@ describe('an ack', { skip: spawnSync('strace', ['-V']).status !== 0 }, () => {
     await using passive = await Passive.open();
     write(passive.root, { 'etc/hosts': 'old' });
     const sender = await passive.session();
-    const file = join(passive.root, 'trace');
-    const options = ['-f', '-y', '-e', 'trace=openat,renameat2,fsync,io_submit', '-o', file];
-    const tracer = spawn('strace', [...options, '-p', String(process.pid)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    await once(tracer.stderr, 'data');
-    sender.push('/etc/hosts', 'new', { expect: fileOf('old'), put: fileOf('new') });
-    const { result } = await sender.next('ack');
-    const acked = openedNowhere('/acked');
+    const output = join(passive.root, 'trace');
+    const acked = '/acked';
     const digest = fileOf('old').digest;
     const shelf = `/objects/${digest.slice(0, 2)}`;
     const object = `${shelf}/${digest.slice(2)}`;
-    await eventually('the version is synced', () => readFileSync(file, 'utf8').includes(`${shelf}>`));
-    tracer.kill('SIGINT');
-    await once(tracer, 'close');
-    assert.equal(result.kind, 'applied');
+    const traced = { pids: [process.pid], calls: 'openat,renameat2,fsync,io_submit', output };
+    const text = await callsDuring(traced, async () => {
+      sender.push('/etc/hosts', 'new', { expect: fileOf('old'), put: fileOf('new') });
+      const { result } = await sender.next('ack');
+      openNowhere(acked);
+      assert.equal(result.kind, 'applied');
+      await eventually('the version is synced', () => readFileSync(output, 'utf8').includes(`${shelf}>`));
+    });
 
-    const calls = readFileSync(file, 'utf8').split('\n');
+    const calls = text.split('\n');
     const exchanged = calls.findIndex((call) => call.includes('RENAME_EXCHANGE'));
     const answered = calls.findIndex((call) => call.includes(acked));
     const synced = (from: number, to: number): string => calls.slice(from, to).filter(isSync).join('\n');
@@ -115,7 +112,6 @@ function isSync(call: string): boolean {
 }
 
 /** Leaves a mark among the system calls. */
-function openedNowhere(path: string): string {
+function openNowhere(path: string): void {
   assert.throws(() => openSync(path, 'r'), { code: 'ENOENT' });
-  return path;
 }

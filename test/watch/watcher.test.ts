@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { readQueueLength } from '../../src/watch/limits.ts';
 import { openWatcher } from '../../src/watch/watcher.ts';
 import { inotifyWatches, lists, temporaryRoot, watch } from './rig.ts';
@@ -163,12 +163,15 @@ test('below the root / only the way to a listed path is watched', async (t) => {
 });
 
 describe('a burst', () => {
+  /** So long after a burst it is over for sure, and would have been told if it were suspect. Milliseconds. */
+  const longerThanCalmMs = 500;
+
   /** Causes that many events, of which as many wait in the queue as are caused between two turns. */
   async function cause(files: readonly string[], events: number, aTurn: number): Promise<void> {
     for (let i = 0; i < events; i += 1) {
       // In turns, because the kernel merges an event that equals the one before.
       chmodSync(files[i % files.length] ?? '', 0o600 + (i % 8));
-      if (i % aTurn === aTurn - 1) await setTimeout(1);
+      if (i % aTurn === aTurn - 1) await nextTurn();
     }
   }
 
@@ -194,8 +197,7 @@ describe('a burst', () => {
     await cause(files, readQueueLength(), 1000);
     writeFileSync(`${files[0]}-last`, 'x');
     await rig.until('the last file is hinted', () => rig.askedPath('/etc/a-last'));
-    // Longer than it takes to be sure that a burst is over.
-    await setTimeout(500);
+    await pause(longerThanCalmMs);
     assert.deepEqual(everything(), []);
   });
 });
