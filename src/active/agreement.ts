@@ -1,4 +1,5 @@
 import { absent, type Entry, entryKey, identicalEntry } from '../core/entry.ts';
+import type { Move, MovedPath } from '../core/move.ts';
 import type { Packed } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
@@ -12,6 +13,10 @@ export type AgreedEntries = {
   holds(path: ReplicaPath, packed: Packed): boolean;
   record(path: ReplicaPath, entry: Entry): void;
   below(path: ReplicaPath): ReplicaPath[];
+  /** As below, with what is agreed to be there. */
+  packedBelow(path: ReplicaPath): [ReplicaPath, Packed][];
+  /** Both renamed a directory, with all that is agreed to be below it. Written down when it returns. */
+  move(move: Move): void;
   commit(): void;
 };
 
@@ -55,6 +60,14 @@ export class Agreements {
     const known = this.#ledger.get(path);
     const news = known === undefined ? entry.kind !== 'absent' : !identicalEntry(known, entry);
     if (news) this.#record(path, entry);
+  }
+
+  /** Both nodes renamed a directory, with all that is below it. */
+  move(moved: readonly MovedPath[]): void {
+    const [top] = moved;
+    if (top === undefined) return;
+    for (const { from, to } of moved) for (const path of [from, to]) this.noteAnswer(path);
+    this.#ledger.move(top);
   }
 
   /** Whether what the peer holds came from here without an ack having come back: then it is agreed after all. */

@@ -4,6 +4,8 @@ import { type Halt, isMassDeletion, type MassDeletionLimit } from '../core/safet
 /** Deletions within this time count together. */
 const windowMs = 60_000;
 
+const nothing: ReadonlySet<ReplicaPath> = new Set();
+
 /** Counts deletions, so that a disaster that trickles is seen as one. Time is an argument, milliseconds. */
 export class DeletionGuard {
   readonly #limit: MassDeletionLimit;
@@ -15,12 +17,20 @@ export class DeletionGuard {
 
   /**
    * Notes these deletions, with `known` agreed paths in all. A halt when they are too many together with
-   * `held`, the number of paths that were seen to be absent and whose deletion is not believed yet.
+   * `held`, paths that were seen to be absent and whose deletion is not believed yet; `counts` tells which of them count.
    */
-  note(paths: readonly ReplicaPath[], known: number, now: number, held = 0): Halt | undefined {
+  note(
+    paths: readonly ReplicaPath[],
+    known: number,
+    now: number,
+    held: ReadonlySet<ReplicaPath> = nothing,
+    counts: (path: ReplicaPath) => boolean = () => true,
+  ): Halt | undefined {
     for (const [path, at] of this.#recent) if (at <= now - windowMs) this.#recent.delete(path);
     for (const path of paths) this.#recent.set(path, now);
-    const count = this.#recent.size + held;
+    // By far the most times there are too few in any case.
+    if (!isMassDeletion(this.#recent.size + held.size, known, this.#limit)) return undefined;
+    const count = this.#recent.size + [...held].filter(counts).length;
     if (!isMassDeletion(count, known, this.#limit)) return undefined;
     const detail = `${count} of ${known} replicated paths are gone from this node, ${paths.at(-1)} among them`;
     return { reason: 'mass-deletion', detail, since: now };

@@ -7,9 +7,11 @@ import { type Observation, troubleOf } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
 import type { Canaries } from './canary.ts';
+import { Deletions } from './deletions.ts';
 import { Announcer } from './early-blocks.ts';
 import type { Peer } from './peer.ts';
 import { Pressure } from './pressure.ts';
+import { followRenamed } from './renamed.ts';
 import type { Tree } from './tree.ts';
 import { Walking } from './walking.ts';
 
@@ -45,10 +47,7 @@ export class Engine {
   readonly #dirty: DirtyPaths;
   #peers: readonly Peer[] = [];
   readonly #troubles = new Map<ReplicaPath, PathFailure>();
-  /** Believed deletions with the time of their first hint, waiting to be told together. */
-  readonly #gone = new Map<ReplicaPath, number>();
-  /** Paths that were seen to be absent and whose deletion is held. */
-  readonly #held = new Set<ReplicaPath>();
+  readonly #deletions = new Deletions();
   #timer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   readonly #walking: Walking;
@@ -70,7 +69,7 @@ export class Engine {
       onNews: (path) => this.#hintPath(path, 'rename'),
       onMissing: (path) => {
         // While its deletion is held that is no news: the look at the end of the hold comes anyway.
-        if (!this.#held.has(path) && !this.#gone.has(path)) this.#hintPath(path, 'rename');
+        if (!this.#deletions.has(path)) this.#hintPath(path, 'rename');
       },
       onUnstable: (path) => this.unstable(path),
       onTrouble: (path, seen) => this.#note(path, seen),
@@ -186,6 +185,7 @@ export class Engine {
     if (this.#pressure.isHigh()) return this.#dirty.has(canaryPath) ? this.#carryCanary() : undefined;
     const now = this.#options.now();
     const present = new Map<ReplicaPath, number>();
+    const directories: ReplicaPath[] = [];
     for (let looks = 0; looks < looksPerTurn; ) {
       const due = this.#announcer.announce(this.#dirty.takeDue(now, looksPerTurn));
       if (due.length === 0) break;
@@ -194,13 +194,16 @@ export class Engine {
         const since = this.#dirty.sinceOf(path) ?? now;
         const what = this.#sort(path, seen, now);
         if (what === 'present') present.set(path, since);
-        if (what === 'gone') this.#gone.set(path, since);
+        if (what === 'present' && isDirectory(seen)) directories.push(path);
+        if (what === 'gone') this.#deletions.believe(path, since);
       });
     }
+    const { held } = this.#deletions;
+    followRenamed({ come: directories, gone: held, since: now }, this.#peers, this.#options.tree);
     for (const { replicator } of this.#peers)
       for (const [path, since] of present) if (!isCanary(path)) replicator.changed(path, since);
     if (present.has(canaryPath)) this.#carryCanary();
-    if ((this.#dirty.nextAt() ?? Number.POSITIVE_INFINITY) > now) this.#tellGone();
+    if ((this.#dirty.nextAt() ?? Number.POSITIVE_INFINITY) > now) this.#deletions.tell(this.#peers);
     this.#planLooks();
     this.#tellQuiet();
   }
@@ -209,23 +212,9 @@ export class Engine {
     for (const peer of this.#peers) void this.#options.canaries.carry(peer);
   }
 
-  /**
-   * Deletions are told together, when nothing more is due: children before their parents, and so that the
-   * guard against mass deletion sees a removed tree as a whole.
-   */
-  #tellGone(): void {
-    if (this.#gone.size === 0) return;
-    const childrenFirst = [...this.#gone.keys()].sort().reverse();
-    let since = Number.POSITIVE_INFINITY;
-    for (const at of this.#gone.values()) since = Math.min(since, at);
-    this.#gone.clear();
-    const held = this.#held.size;
-    for (const { replicator } of this.#peers) replicator.deleted(childrenFirst, since, { held });
-  }
-
   /** What a look means for the schedule, and whether it is work for the peers. */
   #sort(path: ReplicaPath, seen: Observation, now: number): 'present' | 'gone' | 'nothing' {
-    this.#held.delete(path);
+    this.#deletions.release(path);
     if (seen.kind === 'unstable') {
       this.#wait(path, now);
       return 'nothing';
@@ -247,7 +236,7 @@ export class Engine {
       return 'nothing';
     }
     if (!this.#dirty.gone(path, now)) {
-      this.#held.add(path);
+      this.#deletions.hold(path);
       return 'nothing';
     }
     this.#dirty.settled(path);
@@ -257,7 +246,7 @@ export class Engine {
   /** Whether nothing is there, and its deletion is about to be looked at, held or about to be told. */
   #isStillGone(path: ReplicaPath): boolean {
     let gone = false;
-    if (!this.#dirty.has(path) && !this.#gone.has(path)) return false;
+    if (!this.#dirty.has(path) && !this.#deletions.isToBeTold(path)) return false;
     this.#options.tree.look([path], (_, seen) => {
       gone = seen.kind === 'entry' && seen.entry.kind === 'absent';
     });
@@ -273,8 +262,8 @@ export class Engine {
   #hintBelow(path: ReplicaPath, now: number): void {
     for (const { replicator } of this.#peers) {
       for (const below of replicator.ledger.below(path)) {
-        if (below === path || this.#dirty.has(below) || this.#gone.has(below) || replicator.isRemoving(below))
-          continue;
+        if (below === path || this.#dirty.has(below) || this.#deletions.isToBeTold(below)) continue;
+        if (replicator.isRemoving(below)) continue;
         this.#dirty.hint(below, 'rename', now);
       }
     }
@@ -315,4 +304,8 @@ export class Engine {
     if (this.dirty > 0 || this.#walking.underWay) return;
     for (const tell of this.#quiet.splice(0)) tell();
   }
+}
+
+function isDirectory(seen: Observation): boolean {
+  return seen.kind === 'entry' && seen.entry.kind === 'directory';
 }

@@ -1,5 +1,6 @@
 import type { Entry } from '../core/entry.ts';
 import { Failure } from '../core/failure.ts';
+import type { Move } from '../core/move.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { KnownBlocks } from '../files/blocks.ts';
 import type { PeerRequest, RemoteVersion } from '../wire/message.ts';
@@ -100,6 +101,27 @@ export async function askPeer(session: Session, request: PeerRequest): Promise<u
     message: `expected an answer of the peer to the request ${request.do}, but the link ended before`,
     hint: 'see `bm-confsync status` on both nodes for what was done, and run the command again',
   });
+}
+
+/**
+ * Has the peer move a directory with all that is agreed at and below it, which `paths` counts and `digest` tells. What became of
+ * it where the link ended before nobody knows.
+ */
+export async function askToMove(
+  session: Session,
+  { from, to }: Move,
+  { paths, digest }: { readonly paths: number; readonly digest: string },
+): Promise<{ readonly kind: 'moved' | 'lost' } | { readonly kind: 'declined'; readonly why: string }> {
+  let declined: string | undefined;
+  const answered = await session.ask(
+    (id) => [{ t: 'move', id, epoch: session.epoch, from, to, paths, digest }],
+    (answer) => {
+      declined = answer.t === 'moved' ? answer.declined : `it answered ${answer.t}`;
+      return 'last';
+    },
+  );
+  if (!answered) return { kind: 'lost' };
+  return declined === undefined ? { kind: 'moved' } : { kind: 'declined', why: declined };
 }
 
 /** One round trip, milliseconds; undefined when the link ended. */

@@ -1,6 +1,7 @@
-import type { Entry } from '../core/entry.ts';
-import { type Reason, retryOf } from '../core/failure.ts';
-import { parentOf, type ReplicaPath } from '../core/path.ts';
+import { absent, type Entry } from '../core/entry.ts';
+import type { Move, MovedPath } from '../core/move.ts';
+import { unpacked } from '../core/packed.ts';
+import type { ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
 import type { Halt } from '../core/safety.ts';
 import { type AgreedEntries, Agreements } from './agreement.ts';
@@ -8,11 +9,13 @@ import { Awaited, type OnOutcome } from './awaited.ts';
 import { DeletionGuard } from './deletion-guard.ts';
 import { Emptying } from './emptying.ts';
 import { Lag } from './lag.ts';
+import { Moves } from './moves.ts';
 import { onceATurn } from './once-a-turn.ts';
+import { Outcomes } from './outcomes.ts';
 import { Outgoing } from './outgoing.ts';
 import { Planner } from './planner.ts';
 import { pushEntry, pushSet } from './push.ts';
-import { type ReplicatorOptions, worthTelling } from './replicator-options.ts';
+import type { ReplicatorOptions } from './replicator-options.ts';
 import type { PushOutcome, Session } from './session.ts';
 import { type PathTrouble, Troubles } from './troubles.ts';
 
@@ -32,9 +35,11 @@ export class Replicator {
   readonly #awaited = new Awaited();
   readonly agreements: Agreements;
   readonly #planner: Planner;
+  readonly #outcomes: Outcomes;
   readonly #guard: DeletionGuard;
   /** Directories that are gone and wait for what was below them to be sent first. */
   readonly #emptying = new Emptying((directory) => this.changed(directory, this.#options.now()));
+  readonly #moves: Moves;
   readonly #maySend: () => boolean;
   #session: Session | undefined;
   #halt: Halt | undefined;
@@ -51,15 +56,43 @@ export class Replicator {
       holdBack: (directory) => this.#emptying.holdBack(directory),
       inConflict: options.inConflict,
       onUnstable: options.onUnstable,
-      onTrouble: (path, { reason, detail }) => this.#trouble(path, reason, detail),
+      onTrouble: (path, { reason, detail }) => void this.#outcomes.trouble(path, reason, detail),
       onNothing: (path, entry) => {
         this.agreed(path, entry);
         this.#awaited.tell(path, { kind: 'already-there' });
       },
     });
+    this.#outcomes = new Outcomes({
+      ...options,
+      lag: this.lag,
+      troubles: this.#troubles,
+      agreements: this.agreements,
+      planner: this.#planner,
+      awaited: this.#awaited,
+      waiting: this.#waiting,
+      willLook: (path) => this.willLook(path),
+      onAgreed: (path, entry) => this.agreed(path, entry),
+      onChanged: (path) => this.changed(path, options.now()),
+    });
     this.#guard = new DeletionGuard(options.massDeletion);
     const { groupOf } = options;
     this.#outgoing = new Outgoing({ groupOf, work: (paths) => this.#work(paths) });
+    this.#moves = new Moves({
+      ledger: options.ledger,
+      includes: (path) => options.tree.watchlists.includes(path),
+      isAtRest: (path) => groupOf(path) === undefined && !this.isBusy(path) && !this.isUnsettled(path),
+      onMoved: (moved, since) => this.#onMoved(moved, since),
+      onLost: (moved) => {
+        for (const { to, packed } of moved) this.agreements.unacked.lost(to, unpacked(packed));
+      },
+      onOver: (changed, deleted, since) => {
+        this.deleted(
+          deleted.filter((path) => this.#isLost(path)),
+          since,
+        );
+        for (const path of changed) this.changed(path, since);
+      },
+    });
   }
 
   get halt(): Halt | undefined {
@@ -68,7 +101,7 @@ export class Replicator {
 
   /** Paths that changed and are not durable on the peer yet. */
   get pending(): number {
-    return this.#outgoing.size + this.#waiting.size + this.#emptying.size;
+    return this.#outgoing.size + this.#waiting.size + this.#emptying.size + this.#moves.size;
   }
 
   get troubles(): ReadonlyMap<ReplicaPath, PathTrouble> {
@@ -92,7 +125,8 @@ export class Replicator {
   }
 
   isBusy(path: ReplicaPath): boolean {
-    return this.#outgoing.has(path) || this.#waiting.has(path) || this.#emptying.has(path);
+    const isOnItsWay = this.#outgoing.has(path) || this.#waiting.has(path) || this.#emptying.has(path);
+    return isOnItsWay || this.#moves.covers(path);
   }
 
   /** Whether the path will be looked at anyway before it is sent. */
@@ -133,22 +167,53 @@ export class Replicator {
   }
 
   /** Resolves when nothing is on its way and nothing is about to be. */
-  idle(): Promise<void> {
-    return this.#outgoing.idle();
+  async idle(): Promise<void> {
+    while (this.#moves.size + this.#outgoing.size > 0) {
+      await this.#moves.idle();
+      await this.#outgoing.idle();
+    }
   }
 
-  /** Paths that are gone for good, children before parents; `held` more seem to be. The guard may halt instead. */
+  /** A directory was renamed here. Whether the peer is asked to do the same; if not, each path goes by itself. */
+  move(move: Move, since: number): boolean {
+    const session = this.#session;
+    if (session === undefined || this.#halt !== undefined || !this.#maySend()) return false;
+    const isBegun = this.#moves.begin(session, move, since);
+    if (isBegun) this.#options.onProgress();
+    return isBegun;
+  }
+
+  #onMoved(moved: readonly MovedPath[], since: number): void {
+    const [top] = moved;
+    if (top === undefined) return;
+    this.agreements.move(moved);
+    this.lag.began(top.to, since);
+    const lagMs = this.lag.ended(top.to, this.#options.now());
+    const { from, to } = top;
+    this.#options.log({ kind: 'moved', peer: this.peer, from, to, paths: moved.length, lagMs });
+    this.#options.onProgress();
+  }
+
+  /** Paths that are gone for good, children before parents; `held` seem to be as well. The guard may halt instead. */
   deleted(
-    paths: readonly ReplicaPath[],
+    all: readonly ReplicaPath[],
     since: number,
-    options: { readonly allow?: boolean; readonly held?: number } = {},
+    options: { readonly allow?: boolean; readonly held?: ReadonlySet<ReplicaPath> } = {},
   ): void {
+    const paths = all.filter((path) => !this.#moves.defers(path, 'deleted'));
     if (paths.length === 0) return;
     if (options.allow !== true) {
-      const halt = this.#guard.note(paths, this.#options.ledger.size, this.#options.now(), options.held);
+      const { held } = options;
+      const now = this.#options.now();
+      const halt = this.#guard.note(paths, this.ledger.size, now, held, (path) => this.#isLost(path));
       if (halt !== undefined) this.stop(halt);
     }
     for (const path of paths) this.changed(path, since);
+  }
+
+  /** Whether the peer has it, and is not about to give it another name. */
+  #isLost(path: ReplicaPath): boolean {
+    return (this.ledger.get(path) ?? absent).kind !== 'absent' && !this.#moves.covers(path);
   }
 
   /** Pushes with what the peer showed to hold as the expected entry. */
@@ -204,6 +269,7 @@ export class Replicator {
       this.#waiting.add(path);
       return;
     }
+    if (this.#moves.defers(path, 'changed')) return;
     this.#emptying.expect(path);
     this.#outgoing.add(path);
   }
@@ -240,77 +306,6 @@ export class Replicator {
       return this.changed(path, this.#options.now());
     }
     for (const tell of awaiting) tell(outcome);
-    this.#onOutcome(push, outcome);
-  }
-
-  #onOutcome({ path, put, expect }: Push, outcome: PushOutcome): void {
-    switch (outcome.kind) {
-      case 'applied':
-      case 'already-there':
-        if (outcome.kind === 'applied') this.#noteHooks(path, outcome.hooks ?? []);
-        this.#planner.settled(path, expect);
-        return this.#onDurable(path, put, outcome.kind);
-      case 'conflict':
-        this.#planner.settled(path, expect);
-        this.lag.dropped(path);
-        this.#troubles.forget(path);
-        return this.#options.onConflict(this.agreements.conflictOf(path, put, outcome));
-      case 'lost':
-        this.agreements.unacked.lost(path, put);
-        return void this.#waiting.add(path);
-      case 'changed':
-        return this.#options.onUnstable(path);
-      case 'refused':
-        return this.#onPathRefused(path, outcome);
-    }
-  }
-
-  /** Hooks run after the file is in place, so it is agreed all the same. */
-  #noteHooks(path: ReplicaPath, failures: readonly string[]): void {
-    this.#troubles.noteHooks(path, failures);
-    for (const detail of failures) this.#options.log({ kind: 'hook-failed', peer: this.peer, path, detail });
-  }
-
-  #onDurable(path: ReplicaPath, put: Entry, result: 'applied' | 'already-there'): void {
-    const lagMs = this.lag.ended(path, this.#options.now());
-    this.agreements.unacked.settle(path);
-    this.agreed(path, put);
-    this.#wakeNeighbours(path, put);
-    this.#options.log({ kind: 'pushed', peer: this.peer, path, what: put.kind, result, lagMs });
-  }
-
-  /** What waited for this directory to be made, or for this path to be removed, need not wait longer. */
-  #wakeNeighbours(path: ReplicaPath, put: Entry): void {
-    const parent = parentOf(path);
-    const emptier = put.kind === 'absent' && this.#troubles.get(parent)?.reason === 'not-empty';
-    if (emptier) this.changed(parent, this.#options.now());
-    if (put.kind !== 'directory') return;
-    for (const waiting of this.#troubles.waitingFor(path)) this.changed(waiting, this.#options.now());
-  }
-
-  #onPathRefused(path: ReplicaPath, refusal: Extract<PushOutcome, { kind: 'refused' }>): void {
-    const { reason, detail, epoch } = refusal;
-    if (retryOf[reason] === 'with-session') {
-      this.#waiting.add(path);
-      return this.#options.onRefused(reason, detail, epoch);
-    }
-    const before = this.#trouble(path, reason, detail);
-    // A link above it there may be one here too by now, of which no event of this path tells.
-    const again = retryOf[reason] === 'soon' || (reason === 'not-confined' && before === 0);
-    if (again) this.#options.onRetry(path, before);
-  }
-
-  /** Answers how often it was tried before. */
-  #trouble(path: ReplicaPath, reason: Reason, detail: string): number {
-    const attempts = this.#troubles.note(path, reason, detail);
-    this.lag.dropped(path);
-    // Who wants it sent once more waits for that.
-    if (!this.#outgoing.isToBegin(path))
-      this.#awaited.tell(path, { kind: 'refused', reason, detail, epoch: 0 });
-    this.#options.onProgress();
-    // What passes by itself within a moment is nobody's concern.
-    if (retryOf[reason] !== 'soon' || attempts >= worthTelling)
-      this.#options.log({ kind: 'path-failed', peer: this.peer, path, reason, detail });
-    return attempts - 1;
+    this.#outcomes.take(push, outcome);
   }
 }

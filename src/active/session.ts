@@ -105,6 +105,11 @@ export class Session {
     return this.#connection.open;
   }
 
+  /** Of this node, as it was when the session began. */
+  get epoch(): number {
+    return this.#options.seat.epoch;
+  }
+
   /** Whether the peer runs this very version, so that it knows every message there is. */
   get speaksAlike(): boolean {
     return this.#speaksAlike;

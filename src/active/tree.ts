@@ -1,11 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { absent, type Entry, type FileEntry, sameContent } from '../core/entry.ts';
+import type { Move } from '../core/move.ts';
 import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
-import { observe, timeText, unreadBytes } from '../files/observe.ts';
+import { observe, stampAt, timeText, unreadBytes } from '../files/observe.ts';
 import { resembles } from '../files/resembles.ts';
 import { type ScanOptions, scan, scanFolders } from '../files/scan.ts';
 import type { Scanned } from '../files/walk.ts';
@@ -57,6 +58,18 @@ export class Tree {
   look(paths: Iterable<ReplicaPath>, onSeen: (path: ReplicaPath, observation: Observation) => void): void {
     const directories = this.#openDirectories();
     for (const path of paths) onSeen(path, this.#noted(path, this.#observe(directories, path)));
+  }
+
+  /** Whether the file at `path` is the one that was last seen at `before`, and is as it was then. */
+  isFileOf(before: ReplicaPath, path: ReplicaPath): boolean {
+    const known = this.#options.cache.get(before)?.stamp;
+    const parent = this.#openDirectories().parentOf(path);
+    return known !== undefined && parent.ok && stampAt(parent.child(nameOf(path))) === known;
+  }
+
+  /** A directory was renamed: what is known of its files need not be read again. */
+  moved(move: Move): void {
+    this.#options.cache.moved(move);
   }
 
   /** Whether the path shows this entry at first sight, see `resembles`. */

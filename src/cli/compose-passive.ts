@@ -111,11 +111,23 @@ function peerMemory(node: Node, peer: string): PeerMemory {
   };
   return {
     agreed: (path) => ledger.get(path),
+    packedBelow: (path) => ledger.packedBelow(path),
     record: (path, entry) => ledger.record(path, entry),
     recordAll: (entries) => ledger.recordAll(entries),
     intend: (pushes) => {
       intended = true;
       intents.put(pushes);
+    },
+    intendMove: (move) => {
+      intended = true;
+      intents.putMove(move);
+    },
+    move: (move) => {
+      database.write(() => {
+        ledger.move(move);
+        intents.clear();
+      });
+      intended = false;
     },
     commit,
     recover: (look) => {

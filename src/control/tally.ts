@@ -124,6 +124,10 @@ export class Tally {
       case 'pushed':
         this.#pushes.add({ peer: event.peer, result: event.result });
         return this.#pushDurations.add(event.peer, event.lagMs);
+      case 'moved':
+        if (event.peer === undefined) return;
+        this.#pushes.add({ peer: event.peer, result: event.kind });
+        return this.#pushDurations.add(event.peer, event.lagMs ?? 0);
       case 'path-failed':
         return this.#pathFailures.add({ peer: event.peer ?? '', reason: event.reason });
       case 'refused':

@@ -42,6 +42,15 @@ export type Event =
       readonly result: 'applied' | 'already-there';
       readonly lagMs: number;
     }
+  /** A directory was renamed with all that is in it: on the peer, or, where no peer is named, on this node. */
+  | {
+      readonly kind: 'moved';
+      readonly peer?: string;
+      readonly from: string;
+      readonly to: string;
+      readonly paths: number;
+      readonly lagMs?: number;
+    }
   | { readonly kind: 'placed'; readonly path: string; readonly what: Entry['kind'] }
   | {
       readonly kind: 'path-failed';

@@ -80,6 +80,13 @@ export function unpackEntry(packed: Packed): Entry | undefined {
   }
 }
 
+/** As unpackEntry, of what packEntry has made. */
+export function unpacked(packed: Packed): Entry {
+  const entry = unpackEntry(packed);
+  if (entry === undefined) throw new Error(`expected a packed entry, found ${packed}`);
+  return entry;
+}
+
 function unpackFile(packed: Packed): Entry | undefined {
   const [, mtime, digest, sizeText, mode, rest] = file.exec(packed) ?? [];
   if (mtime === undefined || digest === undefined || mode === undefined) return undefined;

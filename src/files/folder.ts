@@ -1,4 +1,4 @@
-import { type Packed, packedKey, unpackEntry } from '../core/packed.ts';
+import { type Packed, packedKey, unpacked } from '../core/packed.ts';
 import { childOf, type ReplicaPath } from '../core/path.ts';
 import { xxh64Text } from './hash.ts';
 import type { Observation } from './observation.ts';
@@ -265,7 +265,5 @@ class FolderSelf {
 
 /** What was remembered, as if it had been seen now. */
 export function knownEntry(packed: Packed, stamp: string): Observation {
-  const entry = unpackEntry(packed);
-  if (entry === undefined) throw new Error(`expected a packed entry, found ${packed}`);
-  return { kind: 'entry', entry, stamp };
+  return { kind: 'entry', entry: unpacked(packed), stamp };
 }

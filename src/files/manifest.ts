@@ -1,6 +1,6 @@
 import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
-import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
+import { type Packed, packEntry, unpacked } from '../core/packed.ts';
 import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { type Folder, lineSum } from './folder.ts';
 import { fingerprint, xxh64Text } from './hash.ts';
@@ -175,12 +175,6 @@ export class Manifest {
 /** A sum as the protocol tells it. */
 function digits(sum: bigint): string {
   return sum.toString(16).padStart(16, '0');
-}
-
-function unpacked(packed: Packed): Entry {
-  const entry = unpackEntry(packed);
-  if (entry === undefined) throw new Error(`expected a packed entry, found ${packed}`);
-  return entry;
 }
 
 function append<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void {

@@ -1,5 +1,6 @@
 import type { Entry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
+import type { Move } from '../core/move.ts';
 import type { Packed } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Folder } from './folder.ts';
@@ -36,6 +37,8 @@ export interface EntryCache {
   learn(path: string, stamp: string): Entry | undefined;
   set(path: string, stamp: string, entry: Entry): void;
   delete(path: string): void;
+  /** A directory was renamed, which changes nothing of the files that are in it: what is known of them goes with it. */
+  moved(move: Move): void;
   /** What is remembered of the children of a directory, as far as they are remembered together. */
   folder(directory: ReplicaPath): Folder | undefined;
   /** Remembers, in memory, what a walk found in a directory, in place of what was known of its children. */

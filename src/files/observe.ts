@@ -226,6 +226,16 @@ export function stampOf(stats: BigIntStats): string {
   return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
 }
 
+/** The stamp of what has this name now; undefined where nothing has, or that cannot be told. */
+export function stampAt(full: string): string | undefined {
+  try {
+    return stampOf(lstatSync(full, { bigint: true }));
+  } catch (error) {
+    if (errnoCode(error) === '') throw error;
+    return undefined;
+  }
+}
+
 /** Nanoseconds since 1970 as `SECONDS.NANOSECONDS`; before 1970 the seconds are negative, the rest counts up. */
 export function timeText(nanoseconds: bigint): string {
   const billion = 1_000_000_000n;

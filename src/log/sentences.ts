@@ -41,6 +41,13 @@ const sentences = {
       'info',
       `${event.path} (${event.what}) to ${event.peer}: ${event.result}, ${Math.round(event.lagMs)} ms`,
     ),
+  moved: ({ peer, from, to, paths, lagMs = 0 }) =>
+    at(
+      'info',
+      peer === undefined
+        ? `${from} is ${to} (${paths} paths)`
+        : `${from} to ${to} on ${peer} (${paths} paths), ${Math.round(lagMs)} ms`,
+    ),
   placed: (event) => at('info', `${event.path} (${event.what})`),
   'path-failed': (event) =>
     at('warn', `${event.path}${onPeer(event.peer)}: ${event.reason}: ${event.detail}`),

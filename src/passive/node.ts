@@ -1,6 +1,7 @@
 import type { Command } from '../config/watchlist.ts';
 import type { Entry, FileEntry } from '../core/entry.ts';
 import type { Log } from '../core/event.ts';
+import type { Move } from '../core/move.ts';
 import type { Packed } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
@@ -26,11 +27,17 @@ export type ServedWatchlists = {
 /** What this node remembers of one peer. `record` is buffered until `commit`. */
 export type PeerMemory = {
   agreed(path: ReplicaPath): Entry | undefined;
+  /** What is agreed to be at or below `path`, without what is agreed to be gone. In no order. */
+  packedBelow(path: ReplicaPath): readonly (readonly [ReplicaPath, Packed])[];
   record(path: ReplicaPath, entry: Entry): void;
   /** As record, of very many of which most are known. */
   recordAll(entries: Iterable<readonly [ReplicaPath, Packed]>): void;
   /** Notes what is about to be placed; `commit` forgets it in the transaction that remembers the results. */
   intend(pushes: readonly { readonly path: ReplicaPath; readonly put: Entry }[]): void;
+  /** As intend: a directory is about to have another name, with all that is agreed to be below it. */
+  intendMove(move: Move): void;
+  /** It has. Written down when it returns. */
+  move(move: Move): void;
   commit(): void;
   /**
    * What a crash left between placing and remembering: what lies on the disk as it was to be placed is agreed.

@@ -1,11 +1,11 @@
 import type { PathFailure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import { admitSender } from '../core/seat.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { passed, tracing } from '../log/trace.ts';
 import type { AckResult, FromActive, FromPassive, PushMessage } from '../wire/message.ts';
 import { Acknowledger } from './acknowledge.ts';
 import { type Applied, Applier } from './apply.ts';
+import { haltedBy } from './halted.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
 import { nonces } from './nonces.ts';
@@ -128,6 +128,14 @@ export class Receiver {
     if (this.#isAlone(operations) || operations >= batchLimits.operations || bytes >= batchLimits.bytes)
       this.#commit();
     else if (operations > 0) this.#planCommit();
+  }
+
+  /** Places all that came before. Whether nothing is on its way here then, so that the tree is as this node remembers it. */
+  rest(): boolean {
+    this.#remember();
+    if (this.#applier.waiting.operations > 0) this.#commit();
+    this.#remember();
+    return this.#receiving.size === 0 && this.#applier.waiting.operations === 0;
   }
 
   /**
@@ -302,17 +310,8 @@ export class Receiver {
     this.#options.node.log({ kind: 'path-failed', path, reason, detail });
   }
 
-  /** Why nothing may be placed now: the switch and the seat may change in the middle of a session. */
-  halted(epoch = this.#options.epoch): Extract<AckResult, { kind: 'refused' }> | undefined {
-    const { node } = this.#options;
-    const seat = node.seat();
-    const refusal = admitSender(seat, node.haSwitch(), epoch);
-    if (refusal === undefined) return undefined;
-    return {
-      kind: 'refused',
-      reason: refusal,
-      detail: `${node.name} refuses: ${refusal}`,
-      epoch: seat.epoch,
-    };
+  /** Why nothing may be placed now. */
+  halted(epoch = this.#options.epoch): ReturnType<typeof haltedBy> {
+    return haltedBy(this.#options.node, epoch);
   }
 }

@@ -1,4 +1,5 @@
 import { isCanary } from '../core/canary.ts';
+import type { MovedPath } from '../core/move.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Applied } from './apply.ts';
 import type { PassiveNode, PeerMemory } from './node.ts';
@@ -33,6 +34,29 @@ export function rememberAll(results: readonly Applied[], rememberer: Rememberer)
     note(applied, rememberer);
   }
   memory.resolved(resolved);
+}
+
+/** What it means that a directory has moved, with all that is agreed below it. Written down when it returns. */
+export function rememberMove(
+  moved: readonly MovedPath[],
+  {
+    node,
+    memory,
+    onAnswered,
+  }: Omit<Rememberer, 'node' | 'memory' | 'peer'> & {
+    readonly node: Pick<PassiveNode, 'log' | 'cache'>;
+    readonly memory: Pick<PeerMemory, 'move'>;
+  },
+): void {
+  const [top] = moved;
+  if (top === undefined) return;
+  for (const { from, to } of moved) {
+    onAnswered(from);
+    onAnswered(to);
+  }
+  memory.move(top);
+  node.cache.moved(top);
+  node.log({ kind: 'moved', from: top.from, to: top.to, paths: moved.length });
 }
 
 function note({ push, result }: Applied, { node, memory, peer }: Rememberer): void {

@@ -1,13 +1,17 @@
 import type { Duplex } from 'node:stream';
 import { Failure } from '../core/failure.ts';
 import type { ReplicaPath } from '../core/path.ts';
+import { passed } from '../log/trace.ts';
 import { inChunks } from '../wire/chunks.ts';
 import type { Connection, Received } from '../wire/connection.ts';
-import type { FromActive, FromPassive, PeerRequest } from '../wire/message.ts';
+import type { FromActive, FromPassive, MoveMessage, PeerRequest } from '../wire/message.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Inspector } from './inspect.ts';
-import type { PassiveNode } from './node.ts';
+import { moveDirectory } from './move.ts';
+import type { PassiveNode, PeerMemory } from './node.ts';
+import { shortened } from './operation.ts';
 import { Receiver } from './receiver.ts';
+import { rememberMove } from './remember.ts';
 
 type Hello = Extract<FromActive, { t: 'hello' }>;
 
@@ -28,6 +32,7 @@ export class Serving {
   readonly #options: ServingOptions;
   readonly #connection: Connection<FromActive, FromPassive>;
   readonly #inspector: Inspector;
+  readonly #memory: PeerMemory;
   readonly #receiver: Receiver | undefined;
   readonly #heartbeat: Heartbeat;
   readonly #unwatch: () => void;
@@ -40,6 +45,7 @@ export class Serving {
     const { node, connection, hello } = options;
     this.#connection = connection;
     const memory = node.memoryOf(hello.node);
+    this.#memory = memory;
     const replicates = hello.purpose === 'replicate';
     this.#heartbeat = new Heartbeat(() => connection.send({ t: 'working' }));
     this.#inspector = new Inspector(node, connection, replicates ? memory : undefined);
@@ -97,6 +103,10 @@ export class Serving {
       case 'chunk':
       case 'abort':
         return this.#receiver?.handle(message, body);
+      case 'move':
+        return this.#receiver === undefined
+          ? this.#violated('a move outside of replication')
+          : this.#move(message, this.#receiver);
       case 'standing': {
         if (this.#receiver === undefined) return this.#violated('a standing outside of replication');
         const { t: _, ...standing } = message;
@@ -120,6 +130,24 @@ export class Serving {
       case 'versions':
       case 'blocks':
         return this.#inspector.handle(message, body);
+    }
+  }
+
+  #move(request: MoveMessage, receiver: Receiver): void {
+    const { node, hello } = this.#options;
+    const memory = this.#memory;
+    passed('received', request.to);
+    try {
+      const moved = receiver.rest()
+        ? moveDirectory(request, { node, memory })
+        : `pushes of ${hello.node} are on their way`;
+      if (typeof moved === 'string') memory.commit();
+      else rememberMove(moved, { node, memory, onAnswered: (path) => this.#inspector.noteAnswer(path) });
+      const declined = typeof moved === 'string' ? { declined: shortened(moved) } : {};
+      this.#connection.send({ t: 'moved', id: request.id, ...declined });
+    } catch (error) {
+      // It may have moved or not: the next session finds out.
+      this.#connection.destroy(`moving ${request.from} failed: ${textOf(error)}`);
     }
   }
 

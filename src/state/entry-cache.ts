@@ -1,7 +1,8 @@
 import { isCanary } from '../core/canary.ts';
 import type { Entry } from '../core/entry.ts';
+import { afterMove, type Move } from '../core/move.ts';
 import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
-import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { childOf, isBelow, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Folder } from '../files/folder.ts';
 import type { EntryCache } from '../files/observation.ts';
 import { stateOfStamp } from '../files/statx.ts';
@@ -87,6 +88,21 @@ export class EntryCacheStore implements EntryCache {
     // Also where memory holds nothing: another process may have written the row since.
     this.#forget(path);
     if (place !== undefined) this.#loaded.set(place.folder.path, place.folder.without(place.name));
+  }
+
+  moved(move: Move): void {
+    const { from } = move;
+    const inFolders = [...this.#loaded.values()]
+      .filter(({ path }) => path === from || isBelow(path, from))
+      .flatMap(({ path, names }) => names.map((name) => childOf(path, name)));
+    const single = [...this.#single.keys()].map((path) => path as ReplicaPath);
+    for (const path of new Set([...inFolders, ...single.filter((one) => isBelow(one, from))])) {
+      const known = this.#known(path);
+      if (known === undefined) continue;
+      const now = afterMove(path, move);
+      this.#single.set(now, known);
+      this.#pending.set(now, known);
+    }
   }
 
   folder(directory: ReplicaPath): Folder | undefined {

@@ -1,6 +1,8 @@
 import type { Entry } from '../core/entry.ts';
+import type { Move } from '../core/move.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Database } from './database.ts';
+import { intendMove } from './ledger-rows.ts';
 import { entryColumn, pathColumn } from './rows.ts';
 
 /**
@@ -25,6 +27,11 @@ export class IntentStore {
     this.#database.write(() => {
       for (const { path, put } of pushes) upsert.run(this.#peer, path, JSON.stringify(put));
     });
+  }
+
+  /** Notes that a directory is about to move, with all that the ledger of this peer has at and below it. */
+  putMove(move: Move): void {
+    intendMove(this.#database, this.#peer, move);
   }
 
   /** What was about to be placed there, if anything. */

@@ -1,8 +1,10 @@
 import { Branches } from '../core/branches.ts';
-import type { Entry } from '../core/entry.ts';
-import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
+import { absent, type Entry } from '../core/entry.ts';
+import { afterMove, type Move } from '../core/move.ts';
+import { type Packed, packEntry, unpacked } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Database, OnDamaged } from './database.ts';
+import { moveRows, rowsBelow } from './ledger-rows.ts';
 import { countColumn, entryColumn, packedJsonColumn, pathColumn } from './rows.ts';
 
 /** How long an agreed absence is remembered, milliseconds. */
@@ -124,17 +126,50 @@ export class Ledger {
     if (this.#memory !== undefined && !this.#branches.has(path))
       return isHeld(this.#memory.get(path)) ? [path] : [];
     if (this.#memory !== undefined && path.indexOf('/', 1) < 0) return presentBelow(this.#memory, path);
-    const found = new Set<ReplicaPath>();
-    for (const row of this.#rowsBelow(path)) {
-      const known = pathColumn(row['path']);
-      if (known !== undefined) found.add(known);
+    return [...this.#rowsBelow(path).keys()];
+  }
+
+  /** As below, with what is agreed to be there. */
+  packedBelow(path: ReplicaPath): [ReplicaPath, Packed][] {
+    const memory = this.#memory;
+    const found: Iterable<[ReplicaPath, Kept]> =
+      memory === undefined
+        ? [...this.#rowsBelow(path)].map(([known, json]) => [known, this.#packedOf(known, json)])
+        : this.below(path).map((known) => [known, memory.get(known) ?? null]);
+    const all: [ReplicaPath, Packed][] = [];
+    for (const [known, packed] of found) if (packed !== null) all.push([known, packed]);
+    return all;
+  }
+
+  /** Paths at or below `path` where something is, those that wait for `commit` among them, with their entries as JSON. */
+  #rowsBelow(path: ReplicaPath): Map<ReplicaPath, unknown> {
+    const found = new Map<ReplicaPath, unknown>();
+    for (const row of rowsBelow(this.#database, this.peer, path)) {
+      // What is in memory was checked when it was read.
+      const isKnown = this.#memory?.has(row['path'] as ReplicaPath) === true;
+      const known = isKnown ? (row['path'] as ReplicaPath) : pathColumn(row['path']);
+      if (known !== undefined) found.set(known, row['entry']);
     }
     for (const [pending, entry] of this.#pending) {
       if (!atOrBelow(pending, path)) continue;
-      if (isPresent(entry)) found.add(pending);
+      if (isPresent(entry)) found.set(pending, JSON.stringify(entry));
       else found.delete(pending);
     }
-    return [...found];
+    return found;
+  }
+
+  /** A directory is agreed to have another name, with all that is below it; nothing may be agreed to be there. Committed. */
+  move(move: Move): void {
+    const moved = this.#memory === undefined ? [] : this.packedBelow(move.from);
+    this.commit();
+    this.#database.write(() => {
+      const about = { peer: this.peer, move, at: this.#options.now() };
+      moveRows(this.#database, { ...about, batch: this.#nextBatch() });
+    });
+    for (const [path, packed] of moved) {
+      this.#put(afterMove(path, move), packed);
+      this.#put(path, kept(absent));
+    }
   }
 
   /** How many agreed paths hold something. */
@@ -169,7 +204,7 @@ export class Ledger {
     const version = this.#database.othersVersion();
     if (version === this.#seenVersion) return 0;
     const changed = this.#loadSince(this.#seenBatch);
-    for (const [path, entry] of changed) if (!this.#pending.has(path)) this.#put(memory, path, entry);
+    for (const [path, entry] of changed) if (!this.#pending.has(path)) this.#put(path, entry);
     this.#seenVersion = version;
     return changed.size;
   }
@@ -186,12 +221,13 @@ export class Ledger {
 
   #note(path: ReplicaPath, entry: Remembered): void {
     this.#pending.set(path, entry);
-    if (this.#memory !== undefined) this.#put(this.#memory, path, kept(entry));
+    if (this.#memory !== undefined) this.#put(path, kept(entry));
   }
 
-  #put(memory: Map<ReplicaPath, Kept>, path: ReplicaPath, entry: Kept): void {
-    const [held, wasHeld] = [isHeld(entry), isHeld(memory.get(path))];
-    memory.set(path, entry);
+  /** In memory. */
+  #put(path: ReplicaPath, entry: Kept): void {
+    const [held, wasHeld] = [isHeld(entry), isHeld(this.#memory?.get(path))];
+    this.#memory?.set(path, entry);
     if (held === wasHeld) return;
     this.#present += held ? 1 : -1;
     if (held) this.#branches.added(path);
@@ -211,20 +247,6 @@ export class Ledger {
     const statement = this.#database.statement('SELECT entry FROM ledger WHERE peer = ? AND path = ?');
     const row = this.#database.read(() => statement.get(this.peer, path));
     return row === undefined ? undefined : this.#entryOf(path, row['entry']);
-  }
-
-  #rowsBelow(path: ReplicaPath): Record<string, unknown>[] {
-    if (path === '/') {
-      const all = this.#database.statement('SELECT path FROM ledger WHERE peer = ? AND present = 1');
-      return this.#database.read(() => all.all(this.peer));
-    }
-    // Two searches of the key: with an OR in one, SQLite reads all rows of the peer.
-    const range = this.#database.statement(
-      `SELECT path FROM ledger WHERE peer = ?1 AND path = ?2 AND present = 1
-       UNION ALL SELECT path FROM ledger WHERE peer = ?1 AND path > ?3 AND path < ?4 AND present = 1`,
-    );
-    // `0` is the character after `/`, so the range holds what begins with `path/`.
-    return this.#database.read(() => range.all(this.peer, path, `${path}/`, `${path}0`));
   }
 
   /** Rows of batches after `batch`; remembers the newest batch in memory mode. */
@@ -279,12 +301,6 @@ function isPresent(entry: Remembered | undefined): boolean {
 
 function kept(entry: Remembered): Kept {
   return entry === null ? null : packEntry(entry);
-}
-
-function unpacked(packed: Packed): Entry {
-  const entry = unpackEntry(packed);
-  if (entry === undefined) throw new Error(`expected a packed entry, found ${packed}`);
-  return entry;
 }
 
 function isHeld(entry: Kept | undefined): boolean {

@@ -123,6 +123,19 @@ const fromActive = z.discriminatedUnion('t', [
   }),
   /** The file changed while it was sent: forget the push. */
   z.strictObject({ t: z.literal('abort'), id }),
+  /**
+   * Between nodes of one version: a directory with all that is agreed at and below it goes from one name to another, in one
+   * step, or stays as it is. `paths` and `digest` tell what the sender takes that to be.
+   */
+  z.strictObject({
+    t: z.literal('move'),
+    id,
+    epoch: z.int().nonnegative(),
+    from: path,
+    to: path,
+    paths: z.int().positive(),
+    digest: z.string().max(64),
+  }),
   z.strictObject({ t: z.literal('manifest'), id, fresh: z.boolean(), mtime: z.boolean() }),
   z.strictObject({
     t: z.literal('directories'),
@@ -183,6 +196,8 @@ const fromPassive = z.discriminatedUnion('t', [
       }),
     ]),
   }),
+  /** `declined`: why nothing was moved. */
+  z.strictObject({ t: z.literal('moved'), id, declined: z.string().max(4096).optional() }),
   z.strictObject({ t: z.literal('manifest'), id, digest: z.string().max(32), paths: z.int().nonnegative() }),
   /** After `sums` with a body, see there. */
   z.strictObject({
@@ -216,6 +231,7 @@ const fromPassive = z.discriminatedUnion('t', [
 export type FromActive = z.infer<typeof fromActive>;
 export type FromPassive = z.infer<typeof fromPassive>;
 export type PushMessage = Extract<FromActive, { t: 'push' }>;
+export type MoveMessage = Extract<FromActive, { t: 'move' }>;
 export type AckResult = Extract<FromPassive, { t: 'ack' }>['result'];
 export type PeerRequest = z.infer<typeof peerRequest>;
 export type DoctorRequest = Extract<PeerRequest, { do: 'doctor' }>;

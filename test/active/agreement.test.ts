@@ -20,6 +20,8 @@ function rig(): { agree: (count: number) => void; committed: () => number[]; agr
       uncommitted += 1;
     },
     below: () => [],
+    packedBelow: () => [],
+    move: () => undefined,
     commit: () => {
       commits.push(uncommitted);
       uncommitted = 0;

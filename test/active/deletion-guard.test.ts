@@ -32,8 +32,13 @@ describe('the guard against mass deletion', () => {
   });
 
   it('counts what seems to be gone too, so that nothing of a disaster passes while it unfolds', () => {
-    assert.equal(new DeletionGuard(limit).note(paths(0, 1), 100, 0, 19), undefined);
-    assert.notEqual(new DeletionGuard(limit).note(paths(0, 1), 100, 0, 20), undefined);
+    const held = (count: number) => new Set(paths(1, 1 + count));
+    assert.equal(new DeletionGuard(limit).note(paths(0, 1), 100, 0, held(19)), undefined);
+    assert.notEqual(new DeletionGuard(limit).note(paths(0, 1), 100, 0, held(20)), undefined);
+    const counts = (path: ReplicaPath): boolean => path !== paths(1, 2)[0];
+    assert.equal(new DeletionGuard(limit).note(paths(0, 1), 100, 0, held(20), counts), undefined);
+    const halt = new DeletionGuard(limit).note(paths(0, 1), 100, 0, held(21), counts);
+    assert.match(halt?.detail ?? '', /^21 of 100 /);
   });
 
   it('begins anew after a reset', () => {

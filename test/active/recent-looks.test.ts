@@ -23,6 +23,7 @@ function treeOf(root: string): Tree {
     learn: () => undefined,
     set: () => undefined,
     delete: () => undefined,
+    moved: () => undefined,
     folder: () => undefined,
     keep: () => undefined,
     retain: () => undefined,

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterMove } from '../../src/core/move.ts';
 import { packEntry } from '../../src/core/packed.ts';
 import { parseReplicaPath, type ReplicaPath } from '../../src/core/path.ts';
 import type { Directories } from '../../src/files/confined.ts';
@@ -45,6 +46,10 @@ export function memoryCache(): EntryCache & { readonly size: number } {
     delete: (path) => {
       known.delete(path);
       folders.clear();
+    },
+    moved: (move) => {
+      for (const [path, one] of [...known])
+        if (path.startsWith(`${move.from}/`)) known.set(afterMove(replica(path), move), one);
     },
     folder: (directory) => folders.get(directory),
     keep: (folder) => folders.set(folder.path, folder),

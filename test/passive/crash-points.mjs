@@ -19,6 +19,7 @@ const points = [
     '$& globalThis.crashPoint();',
   ],
   ['/src/state/ledger.ts', 'commit(): void {', '$& globalThis.crashPoint();'],
+  ['/src/state/ledger.ts', 'move(move: Move): void {', '$& globalThis.crashPoint();'],
 ];
 
 registerHooks({

@@ -166,3 +166,28 @@ test('takes over no damaged row', (t) => {
   database.statement('INSERT INTO seen VALUES (?, ?, ?)').run('/etc/a', stamp(1), '{');
   assert.equal(cache.learn('/etc/a', stamp(1)), undefined);
 });
+
+test('what is known of files goes with the directory that they are in, and survives a restart there', (t) => {
+  const folder = temporaryFolder(t);
+  const stamp = '66305:10:5:1700000000000000001:1700000000000000002';
+  const before = new EntryCacheStore(opened(t, folder));
+  before.set('/etc/d/old', stamp, file('a'));
+  before.set('/etc/d/deep/er', stamp, file('b'));
+  before.set('/etc/d0', stamp, file('c'));
+  before.commit();
+  // Those that were there at the start are kept by directory, what came since by itself.
+  const cache = new EntryCacheStore(opened(t, folder));
+  cache.set('/etc/d/new', stamp, file('d'));
+  cache.moved({ from: '/etc/d' as ReplicaPath, to: '/srv/e' as ReplicaPath });
+  cache.commit();
+  for (const known of [cache, new EntryCacheStore(opened(t, folder))]) {
+    for (const [name, digit] of [
+      ['old', 'a'],
+      ['deep/er', 'b'],
+      ['new', 'd'],
+    ] as const)
+      assert.equal(known.packed(`/srv/e/${name}`, stamp), packEntry(file(digit)), name);
+    assert.equal(known.packed('/srv/e0', stamp), undefined);
+    assert.equal(known.packed('/etc/d0', stamp), packEntry(file('c')));
+  }
+});

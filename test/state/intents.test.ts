@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { absent } from '../../src/core/entry.ts';
 import { IntentStore } from '../../src/state/intents.ts';
+import { Ledger } from '../../src/state/ledger.ts';
 import { another, exitOf, file, opened, path, peer, temporaryFolder } from './fixture.ts';
 
 const hosts = path('/etc/hosts');
@@ -114,4 +115,26 @@ test('a row that is not ours is as if it were not there', (t) => {
   assert.equal(intents.get(path('/etc/b')), undefined);
   intents.clear();
   assert.deepEqual(database.statement('SELECT * FROM intent').all(), []);
+});
+
+test('a directory that is about to move is there under its new name, and nothing under the old one', (t) => {
+  const database = opened(t, temporaryFolder(t));
+  const ledger = new Ledger(database, { peer, mode: 'direct', now: () => 0 });
+  const [top, below, beside] = [path('/etc/d'), path('/etc/d/x'), path('/etc/d0')];
+  const directory = { kind: 'directory', mode: 0o755, owner: 'root', group: 'root', xattrs: {} } as const;
+  ledger.record(top, directory);
+  ledger.record(below, file('a'));
+  ledger.record(path('/etc/d/gone'), absent);
+  ledger.record(beside, file('b'));
+  ledger.commit();
+  const intents = new IntentStore(database, peer);
+  intents.put([{ path: below, put: file('c') }]);
+  intents.putMove({ from: top, to: path('/srv/e') });
+  const byPath = (a: { path: string }, b: { path: string }): number => (a.path < b.path ? -1 : 1);
+  assert.deepEqual(intents.list().sort(byPath), [
+    { path: top, put: absent },
+    { path: below, put: absent },
+    { path: '/srv/e', put: directory },
+    { path: '/srv/e/x', put: file('a') },
+  ]);
 });

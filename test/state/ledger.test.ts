@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { absent, type Entry } from '../../src/core/entry.ts';
 import { isBelow } from '../../src/core/path.ts';
-import type { Database, OnDamaged } from '../../src/state/database.ts';
+import { type Database, type OnDamaged, openDatabase } from '../../src/state/database.ts';
 import { Ledger } from '../../src/state/ledger.ts';
+import { temporaryFolder as disposableFolder } from '../files/fixture.ts';
 import { another, exitOf, failure, file, opened, path, peer, temporaryFolder } from './fixture.ts';
 
 type Mode = 'memory' | 'direct';
@@ -212,3 +213,57 @@ test('a commit that fails keeps its records for the next one', (t) => {
   found.commit();
   assert.deepEqual(ledger(opened(t, folder), 'direct').get(path('/etc/a')), file('a'));
 });
+
+const anyName = fc.constantFrom('a', 'b', 'a0', 'é', '0', 'z');
+const anyTree = fc.uniqueArray(fc.array(anyName, { minLength: 1, maxLength: 3 }), { maxLength: 12 });
+
+for (const mode of modes) {
+  test(`${mode}: a directory that moves is as all below it forgotten there and recorded here`, () => {
+    fc.assert(
+      fc.property(anyTree, fc.boolean(), (tree, committed) => {
+        using folder = disposableFolder();
+        using database = openDatabase(folder.path);
+        const own = ledger(database, mode);
+        own.record(path('/etc/from'), file('f'));
+        for (const names of tree) own.record(path(`/etc/from/${names.join('/')}`), file('a'));
+        own.record(path('/etc/from0'), file('b'));
+        own.record(path('/etc/from-not'), file('c'));
+        own.record(path('/etc/to/x'), absent);
+        if (committed) own.commit();
+        const before = own.packedBelow(path('/etc/from'));
+        own.move({ from: path('/etc/from'), to: path('/etc/to') });
+
+        const again = ledger(database, mode);
+        for (const known of [own, again]) {
+          assert.deepEqual(known.below(path('/etc/from')), []);
+          assert.deepEqual(known.get(path('/etc/from')), absent);
+          const after = known.packedBelow(path('/etc/to'));
+          const expected = before.map(([one, packed]) => [one.replace('/etc/from', '/etc/to'), packed]);
+          assert.deepEqual(after.sort(), expected.sort());
+          assert.deepEqual(known.get(path('/etc/from0')), file('b'));
+          assert.deepEqual(known.get(path('/etc/from-not')), file('c'));
+          assert.equal(known.size, before.length + 2);
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test(`${mode}: a move of one peer is none of another, and other processes learn of it`, (t) => {
+    const folder = temporaryFolder(t);
+    const [one, other] = [opened(t, folder), opened(t, folder)];
+    const mine = ledger(one, mode);
+    const theirs = new Ledger(one, { peer: 'mail3', mode, now: () => 0 });
+    for (const each of [mine, theirs]) {
+      each.record(path('/etc/d/x'), file('a'));
+      each.commit();
+    }
+    const watching = ledger(other, 'memory');
+    mine.move({ from: path('/etc/d'), to: path('/etc/e') });
+    assert.deepEqual(theirs.get(path('/etc/d/x')), file('a'));
+    assert.equal(theirs.get(path('/etc/e/x')), undefined);
+    assert.ok(watching.refresh() > 0);
+    assert.deepEqual(watching.get(path('/etc/e/x')), file('a'));
+    assert.deepEqual(watching.below(path('/etc/d')), []);
+  });
+}

@@ -1,0 +1,106 @@
+import { concerns, type Move, type MovedPath, planMove } from '../core/move.ts';
+import type { ReplicaPath } from '../core/path.ts';
+import { passed, tracing } from '../log/trace.ts';
+import { agreedDigest } from '../wire/agreed-digest.ts';
+import type { AgreedEntries } from './agreement.ts';
+import { askToMove } from './questions.ts';
+import type { Session } from './session.ts';
+
+export type MovesOptions = {
+  readonly ledger: AgreedEntries;
+  readonly includes: (path: ReplicaPath) => boolean;
+  /** Whether the path goes alone, nothing of it is on its way, and the peer is not known to hold something else. */
+  readonly isAtRest: (path: ReplicaPath) => boolean;
+  /** The peer has made the move, durably, which was first hinted at `since`. */
+  readonly onMoved: (moved: readonly MovedPath[], since: number) => void;
+  /** The link ended: the peer may have made the move or not. */
+  readonly onLost: (moved: readonly MovedPath[]) => void;
+  /** A move is over, whatever became of it: these paths were left until now, the latter since they are gone. */
+  readonly onOver: (changed: readonly ReplicaPath[], deleted: readonly ReplicaPath[], since: number) => void;
+};
+
+/** The peer looks at all of a directory before it renames it, and does nothing else meanwhile. */
+const mostPaths = 20_000;
+
+type UnderWay = {
+  readonly move: Move;
+  readonly paths: number;
+  readonly since: number;
+  readonly changed: Set<ReplicaPath>;
+  readonly deleted: Set<ReplicaPath>;
+};
+
+/**
+ * Directories that were renamed here and are about to be on one peer. What is at or below their names is left alone until
+ * the peer has answered: then it is looked at, so that a move that was declined is one lost round trip and no more.
+ */
+export class Moves {
+  readonly #options: MovesOptions;
+  readonly #underWay = new Set<UnderWay>();
+  #idle: (() => void)[] = [];
+
+  constructor(options: MovesOptions) {
+    this.#options = options;
+  }
+
+  /** Paths that are moved just now. */
+  get size(): number {
+    let size = 0;
+    for (const { paths } of this.#underWay) size += paths;
+    return size;
+  }
+
+  /** Whether the path is left alone for now. */
+  covers(path: ReplicaPath): boolean {
+    for (const { move } of this.#underWay) if (concerns(path, move)) return true;
+    return false;
+  }
+
+  /** Whether the path is left alone for now, and told at the end of the move. */
+  defers(path: ReplicaPath, what: 'changed' | 'deleted'): boolean {
+    for (const underWay of this.#underWay) {
+      if (!concerns(path, underWay.move)) continue;
+      underWay[what].add(path);
+      return true;
+    }
+    return false;
+  }
+
+  /** Resolves when nothing is moved. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Asks the peer to follow, where that is the same as to send each path by itself. False where it is not. */
+  begin(session: Session, move: Move, since: number): boolean {
+    const { ledger, includes, isAtRest } = this.#options;
+    if (!session.speaksAlike || this.covers(move.from) || this.covers(move.to)) return false;
+    if (ledger.below(move.to).length > 0) return false;
+    const agreed = ledger.packedBelow(move.from);
+    if (agreed.length > mostPaths) return false;
+    const planned = planMove(move, agreed, includes);
+    if (typeof planned === 'string') return false;
+    if (!planned.every(({ from, to }) => isAtRest(from) && isAtRest(to))) return false;
+    const begun = { move, paths: planned.length, since, changed: new Set<ReplicaPath>() };
+    const underWay = { ...begun, deleted: new Set<ReplicaPath>() };
+    this.#underWay.add(underWay);
+    void this.#carry(session, underWay, planned);
+    return true;
+  }
+
+  async #carry(session: Session, underWay: UnderWay, planned: readonly MovedPath[]): Promise<void> {
+    const { onMoved, onLost, onOver } = this.#options;
+    const { move, since } = underWay;
+    const about = { paths: planned.length, digest: agreedDigest(planned) };
+    passed('sent', move.to);
+    const answer = await askToMove(session, move, about);
+    this.#underWay.delete(underWay);
+    if (answer.kind === 'moved') {
+      onMoved(planned, since);
+      if (tracing) for (const { from, to } of planned) for (const path of [from, to]) passed('acked', path);
+    }
+    if (answer.kind === 'lost') onLost(planned);
+    onOver([...underWay.changed], [...underWay.deleted], since);
+    for (const tell of this.#idle.splice(0)) tell();
+  }
+}

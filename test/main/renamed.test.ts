@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { eventually } from '../world/eventually.ts';
+import { Pair, type Running } from '../world/pair.ts';
+import { differences, leftovers, write } from '../world/tree.ts';
+
+/** Where a move is declined each path is removed by itself, which would halt. */
+const unguarded = { massDeletion: { paths: 1_000_000, percent: 100 } };
+const count = 120;
+const names = Array.from({ length: count }, (_, index) => `d${index % 6}/f${index}`);
+
+/** A tree that was written long enough ago for its files to be known. */
+async function planted(pair: Pair, top: string): Promise<void> {
+  write(pair.root('active'), Object.fromEntries(names.map((name) => [`${top}/${name}`, `${top} ${name}\n`])));
+  assert.equal((await pair.flush()).code, 0);
+  // What changed a moment ago is not remembered.
+  await pause(100);
+  assert.equal((await pair.run('active', ['verify'])).code, 0);
+}
+
+async function assertSame(pair: Pair, daemon: Running): Promise<void> {
+  const flushed = await pair.flush();
+  assert.equal(flushed.code, 0, flushed.stdout + flushed.stderr + daemon.log().slice(-2000));
+  assert.equal(differences(pair.root('active'), pair.root('passive')), '');
+  assert.equal(leftovers(pair.root('passive')), '');
+  const { code, stdout } = await pair.run('active', ['conflicts', 'list', '--json']);
+  assert.equal(code, 0, stdout);
+  const { stdout: others } = await pair.run('passive', ['conflicts', 'list', '--json']);
+  assert.deepEqual(JSON.parse(others), []);
+}
+
+const move = (pair: Pair, from: string, to: string): void =>
+  renameSync(pair.at('active', from), pair.at('active', to));
+const inodesOf = (pair: Pair, top: string): number[] =>
+  names.map((name) => lstatSync(pair.at('passive', `${top}/${name}`)).ino);
+
+describe('a directory that is renamed on the active node', () => {
+  let pair: Pair;
+  let daemon: Running;
+  before(async () => {
+    pair = await Pair.open();
+    pair.spawnDaemon('passive');
+    write(pair.root('active'), { 'etc/first': 'x' });
+    daemon = await pair.startActive();
+    await planted(pair, 'etc/a');
+  });
+  after(() => pair[Symbol.asyncDispose]());
+
+  it('is renamed on the passive node, with the very files, though so many deletions would halt', async () => {
+    const inodes = inodesOf(pair, 'etc/a');
+    move(pair, 'etc/a', 'etc/b');
+    await eventually('it is renamed there', () => existsSync(pair.at('passive', 'etc/b')));
+    assert.equal(existsSync(pair.at('passive', 'etc/a')), false, 'at no moment it has both names, or none');
+    assert.deepEqual(inodesOf(pair, 'etc/b'), inodes);
+    await assertSame(pair, daemon);
+    assert.match(daemon.log(), /moved: \/etc\/a to \/etc\/b on mail2 \(127 paths\), \d+ ms/);
+    const status = await pair.json('active', ['status']);
+    assert.equal(status['halt'], null);
+    // When the hold of the old names ends, there is nothing to be deleted.
+    await pause(700);
+    await assertSame(pair, daemon);
+    assert.equal((await pair.json('active', ['status']))['halt'], null);
+    assert.deepEqual(inodesOf(pair, 'etc/b'), inodes);
+  });
+
+  it('follows what is changed in it in the same moment, and what takes its old name later', async () => {
+    move(pair, 'etc/b', 'etc/c');
+    writeFileSync(pair.at('active', `etc/c/${names[0]}`), 'edited\n');
+    rmSync(pair.at('active', `etc/c/${names[1]}`));
+    write(pair.root('active'), { 'etc/c/new': 'new\n' });
+    await assertSame(pair, daemon);
+    write(pair.root('active'), { 'etc/b/again': 'again\n' });
+    await assertSame(pair, daemon);
+    write(pair.root('active'), { [`etc/c/${names[1]}`]: 'back\n' });
+    await assertSame(pair, daemon);
+  });
+
+  it('is followed through several names, and where two change theirs', async () => {
+    move(pair, 'etc/c', 'etc/d');
+    move(pair, 'etc/d', 'etc/e');
+    await assertSame(pair, daemon);
+    move(pair, 'etc/e', 'etc/f');
+    move(pair, 'etc/b', 'etc/e');
+    move(pair, 'etc/f', 'etc/b');
+    await assertSame(pair, daemon);
+    mkdirSync(pair.at('active', 'etc/g'));
+    await assertSame(pair, daemon);
+    move(pair, 'etc/b', 'etc/g/b');
+    await assertSame(pair, daemon);
+    move(pair, 'etc/g/b', 'etc/b');
+    await assertSame(pair, daemon);
+  });
+});
+
+describe('a directory that is not the same on both nodes', () => {
+  it('keeps what somebody made in it on the passive node', async () => {
+    await using pair = await Pair.open({ active: { limits: unguarded } });
+    pair.spawnDaemon('passive');
+    write(pair.root('active'), { 'etc/first': 'x' });
+    const daemon = await pair.startActive();
+    await planted(pair, 'etc/b');
+    writeFileSync(pair.at('passive', 'etc/b/d0/local'), 'ours\n');
+    const { stdout } = await pair.run('active', ['conflicts', 'list']);
+    move(pair, 'etc/b', 'etc/h');
+    const isThere = (): boolean => existsSync(pair.at('passive', `etc/h/${names.at(-1)}`));
+    await eventually('its files are under the new name', isThere, { detail: daemon.log });
+    assert.equal(readFileSync(pair.at('passive', 'etc/b/d0/local'), 'utf8'), 'ours\n', stdout);
+    assert.equal(existsSync(pair.at('passive', 'etc/h/d0/local')), false);
+    rmSync(pair.at('passive', 'etc/b/d0/local'));
+    await eventually('the old name is gone there', () => !existsSync(pair.at('passive', 'etc/b')), {
+      detail: daemon.log,
+    });
+    await assertSame(pair, daemon);
+  });
+});
+
+describe('directories that are renamed all the time', () => {
+  it('end up the same on both nodes, with kill -9 of the receiver in between', async () => {
+    await using pair = await Pair.open({ active: { limits: unguarded } });
+    pair.spawnDaemon('passive');
+    write(pair.root('active'), { 'etc/first': 'x' });
+    const daemon = await pair.startActive();
+    const tops = ['etc/p', 'etc/q', 'etc/r'];
+    for (const top of tops) await planted(pair, top);
+    let seed = 7;
+    const random = (below: number): number => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      return Math.floor((seed / 2 ** 31) * below);
+    };
+    for (let round = 0; round < 24; round += 1) {
+      const which = random(tops.length);
+      const from = tops[which] ?? '';
+      const to = `etc/n${round}`;
+      move(pair, from, to);
+      tops[which] = to;
+      if (random(3) === 0) {
+        const inner = join(pair.at('active', to), readdirSync(pair.at('active', to))[0] ?? '');
+        renameSync(inner, `${inner}x`);
+      }
+      if (random(3) === 0) writeFileSync(pair.at('active', `${to}/extra`), `${round}\n`);
+      await pause(random(60));
+      if (round % 4 !== 0) continue;
+      pair.killReceivers();
+      await pause(random(200));
+      if (round % 8 === 0) assert.equal((await pair.flush()).code, 0);
+    }
+    await assertSame(pair, daemon);
+    assert.match(daemon.log(), / moved: /, 'some were moved in one step');
+  });
+});
