@@ -83,7 +83,11 @@ export class Replicator {
       isAtRest: (path) => groupOf(path) === undefined && !this.isBusy(path) && !this.isUnsettled(path),
       onMoved: (moved, since) => this.#onMoved(moved, since),
       onLost: (moved) => {
-        for (const { to, packed } of moved) this.agreements.unacked.lost(to, unpacked(packed));
+        const { unacked } = this.agreements;
+        for (const { from, to, packed } of moved) {
+          unacked.lost(from, absent);
+          unacked.lost(to, unpacked(packed));
+        }
       },
       onOver: (changed, deleted, since) => {
         this.deleted(

@@ -104,6 +104,22 @@ describe('a directory that is renamed on the active node', () => {
   });
 });
 
+describe('a directory that gets its old name back', () => {
+  it('has it on both nodes, however soon that was', async () => {
+    await using pair = await Pair.open({ active: { limits: unguarded } });
+    pair.spawnDaemon('passive');
+    write(pair.root('active'), { 'etc/first': 'x' });
+    const daemon = await pair.startActive();
+    await planted(pair, 'etc/there');
+    for (const afterMs of [0, 8, 20, 40, 90]) {
+      move(pair, 'etc/there', 'etc/and-back');
+      await pause(afterMs);
+      move(pair, 'etc/and-back', 'etc/there');
+      await assertSame(pair, daemon);
+    }
+  });
+});
+
 describe('a directory that is not the same on both nodes', () => {
   it('keeps what somebody made in it on the passive node', async () => {
     await using pair = await Pair.open({ active: { limits: unguarded } });
