@@ -2,8 +2,9 @@ import { canaryPath, isCanary } from '../core/canary.ts';
 import { DirtyPaths } from '../core/dirty.ts';
 import type { Log } from '../core/event.ts';
 import type { PathFailure } from '../core/failure.ts';
+import type { Move } from '../core/move.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import { type Observation, troubleOf } from '../files/observation.ts';
+import { isDirectory, type Observation, troubleOf } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
 import type { Canaries } from './canary.ts';
@@ -90,6 +91,11 @@ export class Engine {
     return this.#dirty.size - (this.#dirty.has(canaryPath) ? 1 : 0);
   }
 
+  /** Whether something was hinted at and not looked at to the end, or is walked over. */
+  get busy(): boolean {
+    return this.dirty > 0 || this.#walking.underWay;
+  }
+
   get degraded(): WatchProblem | undefined {
     return this.#degraded;
   }
@@ -146,6 +152,12 @@ export class Engine {
     this.#planLooks();
   }
 
+  /** What was left alone while a directory was renamed on a peer: deletions among it are held, and guarded, like any other. */
+  lookAnew(move: Move, paths: readonly ReplicaPath[]): void {
+    for (const path of paths) this.#hintPath(path, 'rename');
+    for (const name of [move.from, move.to]) this.walk(name);
+  }
+
   /** Walks everything at or below a path and looks at whatever differs from a ledger. */
   walk(from: ReplicaPath): void {
     this.#walking.walk(from);
@@ -153,7 +165,7 @@ export class Engine {
 
   /** Resolves when all hints were looked at and all walks are over. */
   async quiet(): Promise<void> {
-    while (this.dirty > 0 || this.#walking.underWay) {
+    while (this.busy) {
       await new Promise<void>((resolve) => this.#quiet.push(resolve));
     }
   }
@@ -193,13 +205,14 @@ export class Engine {
       this.#options.tree.lookToSend(due, (path, seen) => {
         const since = this.#dirty.sinceOf(path) ?? now;
         const what = this.#sort(path, seen, now);
-        if (what === 'present') present.set(path, since);
-        if (what === 'present' && isDirectory(seen)) directories.push(path);
         if (what === 'gone') this.#deletions.believe(path, since);
+        if (what !== 'present') return;
+        present.set(path, since);
+        if (isDirectory(seen)) directories.push(path);
       });
     }
-    const { held } = this.#deletions;
-    followRenamed({ come: directories, gone: held, since: now }, this.#peers, this.#options.tree);
+    const gone = this.#deletions.held;
+    followRenamed({ come: directories, gone, since: now }, this.#peers, this.#options.tree);
     for (const { replicator } of this.#peers)
       for (const [path, since] of present) if (!isCanary(path)) replicator.changed(path, since);
     if (present.has(canaryPath)) this.#carryCanary();
@@ -262,9 +275,8 @@ export class Engine {
   #hintBelow(path: ReplicaPath, now: number): void {
     for (const { replicator } of this.#peers) {
       for (const below of replicator.ledger.below(path)) {
-        if (below === path || this.#dirty.has(below) || this.#deletions.isToBeTold(below)) continue;
-        if (replicator.isRemoving(below)) continue;
-        this.#dirty.hint(below, 'rename', now);
+        const isKnown = below === path || this.#dirty.has(below) || this.#deletions.isToBeTold(below);
+        if (!isKnown && !replicator.isRemoving(below)) this.#dirty.hint(below, 'rename', now);
       }
     }
   }
@@ -301,11 +313,7 @@ export class Engine {
   }
 
   #tellQuiet(): void {
-    if (this.dirty > 0 || this.#walking.underWay) return;
+    if (this.busy) return;
     for (const tell of this.#quiet.splice(0)) tell();
   }
-}
-
-function isDirectory(seen: Observation): boolean {
-  return seen.kind === 'entry' && seen.entry.kind === 'directory';
 }

@@ -1,4 +1,5 @@
 import { concerns, type Move, type MovedPath, planMove } from '../core/move.ts';
+import type { Packed } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import { passed, tracing } from '../log/trace.ts';
 import { agreedDigest } from '../wire/agreed-digest.ts';
@@ -11,12 +12,16 @@ export type MovesOptions = {
   readonly includes: (path: ReplicaPath) => boolean;
   /** Whether the path goes alone, nothing of it is on its way, and the peer is not known to hold something else. */
   readonly isAtRest: (path: ReplicaPath) => boolean;
+  /** Whether something of the kind of the entry is at the path on this node. */
+  readonly shows: (path: ReplicaPath, packed: Packed) => boolean;
   /** The peer has made the move, durably, which was first hinted at `since`. */
   readonly onMoved: (moved: readonly MovedPath[], since: number) => void;
   /** The link ended: the peer may have made the move or not. */
   readonly onLost: (moved: readonly MovedPath[]) => void;
-  /** A move is over, whatever became of it: these paths were left until now, the latter since they are gone. */
-  readonly onOver: (changed: readonly ReplicaPath[], deleted: readonly ReplicaPath[], since: number) => void;
+  /** The peer would not: why. */
+  readonly onDeclined: (move: Move, why: string) => void;
+  /** A move is over, whatever became of it: all at and below both names, and these paths, are to be looked at anew. */
+  readonly onOver: (move: Move, left: readonly ReplicaPath[]) => void;
 };
 
 /** The peer looks at all of a directory before it renames it, and does nothing else meanwhile. */
@@ -26,8 +31,8 @@ type UnderWay = {
   readonly move: Move;
   readonly paths: number;
   readonly since: number;
-  readonly changed: Set<ReplicaPath>;
-  readonly deleted: Set<ReplicaPath>;
+  /** What was to be looked at meanwhile. */
+  readonly left: Set<ReplicaPath>;
 };
 
 /**
@@ -56,11 +61,11 @@ export class Moves {
     return false;
   }
 
-  /** Whether the path is left alone for now, and told at the end of the move. */
-  defers(path: ReplicaPath, what: 'changed' | 'deleted'): boolean {
-    for (const underWay of this.#underWay) {
-      if (!concerns(path, underWay.move)) continue;
-      underWay[what].add(path);
+  /** Whether the path is left alone for now, and looked at anew at the end of the move. */
+  defers(path: ReplicaPath): boolean {
+    for (const { move, left } of this.#underWay) {
+      if (!concerns(path, move)) continue;
+      left.add(path);
       return true;
     }
     return false;
@@ -73,7 +78,7 @@ export class Moves {
 
   /** Asks the peer to follow, where that is the same as to send each path by itself. False where it is not. */
   begin(session: Session, move: Move, since: number): boolean {
-    const { ledger, includes, isAtRest } = this.#options;
+    const { ledger, includes, isAtRest, shows } = this.#options;
     if (!session.speaksAlike || this.covers(move.from) || this.covers(move.to)) return false;
     if (ledger.below(move.to).length > 0) return false;
     const agreed = ledger.packedBelow(move.from);
@@ -81,15 +86,16 @@ export class Moves {
     const planned = planMove(move, agreed, includes);
     if (typeof planned === 'string') return false;
     if (!planned.every(({ from, to }) => isAtRest(from) && isAtRest(to))) return false;
-    const begun = { move, paths: planned.length, since, changed: new Set<ReplicaPath>() };
-    const underWay = { ...begun, deleted: new Set<ReplicaPath>() };
+    // Nothing may appear on the peer under a name that it never had here.
+    if (!planned.every(({ to, packed }) => shows(to, packed))) return false;
+    const underWay = { move, paths: planned.length, since, left: new Set<ReplicaPath>() };
     this.#underWay.add(underWay);
     void this.#carry(session, underWay, planned);
     return true;
   }
 
   async #carry(session: Session, underWay: UnderWay, planned: readonly MovedPath[]): Promise<void> {
-    const { onMoved, onLost, onOver } = this.#options;
+    const { onMoved, onLost, onDeclined, onOver } = this.#options;
     const { move, since } = underWay;
     const about = { paths: planned.length, digest: agreedDigest(planned) };
     passed('sent', move.to);
@@ -100,7 +106,8 @@ export class Moves {
       if (tracing) for (const { from, to } of planned) for (const path of [from, to]) passed('acked', path);
     }
     if (answer.kind === 'lost') onLost(planned);
-    onOver([...underWay.changed], [...underWay.deleted], since);
+    if (answer.kind === 'declined') onDeclined(move, answer.why);
+    onOver(move, [...underWay.left]);
     for (const tell of this.#idle.splice(0)) tell();
   }
 }

@@ -77,6 +77,7 @@ async function reconcileAmidPushes(options: AmidPushes): Promise<ReconcileReport
   const counts = await bringTogether(options, comparison.differences);
   if (counts === undefined) return undefined;
   const gone = rememberGone(options, manifest, differing);
+  replicator.agreements.unacked.compared(differing);
   // A conflict that ended by itself: both nodes forget it by one exchange.
   for (const path of disputed) if (!differing.has(path) && !replicator.isBusy(path)) replicator.offer(path);
   replicator.agreements.commit();

@@ -1,5 +1,6 @@
 import type { Log } from '../core/event.ts';
 import type { Reason } from '../core/failure.ts';
+import type { Move } from '../core/move.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { MassDeletionLimit } from '../core/safety.ts';
 import type { AgreedEntries, FoundConflict } from './agreement.ts';
@@ -27,6 +28,8 @@ export type ReplicatorOptions = {
   readonly onRetry: (path: ReplicaPath, attempt: number) => void;
   /** The peer refuses this node as a sender. */
   readonly onRefused: (reason: Reason, detail: string, epoch: number) => void;
+  /** These paths, and all at and below both names of a move that is over, are to be looked at as if they had just changed. */
+  readonly onLookAnew: (move: Move, paths: readonly ReplicaPath[]) => void;
   /** What the peer lacks has changed. */
   readonly onProgress: () => void;
 };

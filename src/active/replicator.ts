@@ -89,13 +89,10 @@ export class Replicator {
           unacked.lost(to, unpacked(packed));
         }
       },
-      onOver: (changed, deleted, since) => {
-        this.deleted(
-          deleted.filter((path) => this.#isLost(path)),
-          since,
-        );
-        for (const path of changed) this.changed(path, since);
-      },
+      onDeclined: (move, detail) =>
+        options.log({ kind: 'move-declined', peer: options.peer, ...move, detail }),
+      onOver: options.onLookAnew,
+      shows: (path, packed) => options.tree.shows(path, packed),
     });
   }
 
@@ -170,9 +167,14 @@ export class Replicator {
     this.#emptying.release();
   }
 
+  /** Whether something is on its way, or about to be. */
+  get busy(): boolean {
+    return this.#moves.size + this.#outgoing.size > 0;
+  }
+
   /** Resolves when nothing is on its way and nothing is about to be. */
   async idle(): Promise<void> {
-    while (this.#moves.size + this.#outgoing.size > 0) {
+    while (this.busy) {
       await this.#moves.idle();
       await this.#outgoing.idle();
     }
@@ -204,12 +206,13 @@ export class Replicator {
     since: number,
     options: { readonly allow?: boolean; readonly held?: ReadonlySet<ReplicaPath> } = {},
   ): void {
-    const paths = all.filter((path) => !this.#moves.defers(path, 'deleted'));
+    const paths = all.filter((path) => !this.#moves.defers(path));
     if (paths.length === 0) return;
     if (options.allow !== true) {
       const { held } = options;
       const now = this.#options.now();
-      const halt = this.#guard.note(paths, this.ledger.size, now, held, (path) => this.#isLost(path));
+      const isLost = (path: ReplicaPath): boolean => this.#isLost(path);
+      const halt = this.#guard.note(paths.filter(isLost), this.ledger.size, now, held, isLost);
       if (halt !== undefined) this.stop(halt);
     }
     for (const path of paths) this.changed(path, since);
@@ -273,7 +276,7 @@ export class Replicator {
       this.#waiting.add(path);
       return;
     }
-    if (this.#moves.defers(path, 'changed')) return;
+    if (this.#moves.defers(path)) return;
     this.#emptying.expect(path);
     this.#outgoing.add(path);
   }

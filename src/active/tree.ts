@@ -1,12 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { absent, type Entry, type FileEntry, sameContent } from '../core/entry.ts';
 import type { Move } from '../core/move.ts';
+import type { Packed } from '../core/packed.ts';
 import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
-import { observe, stampAt, timeText, unreadBytes } from '../files/observe.ts';
+import { kindAt, observe, stampAt, timeText, unreadBytes } from '../files/observe.ts';
 import { resembles } from '../files/resembles.ts';
 import { type ScanOptions, scan, scanFolders } from '../files/scan.ts';
 import type { Scanned } from '../files/walk.ts';
@@ -65,6 +66,12 @@ export class Tree {
     const known = this.#options.cache.get(before)?.stamp;
     const parent = this.#openDirectories().parentOf(path);
     return known !== undefined && parent.ok && stampAt(parent.child(nameOf(path))) === known;
+  }
+
+  /** Whether something of the kind of the entry is at the path now. */
+  shows(path: ReplicaPath, packed: Packed): boolean {
+    const parent = this.#openDirectories().parentOf(path);
+    return parent.ok && kindAt(parent.child(nameOf(path))) === packed.charAt(0);
   }
 
   /** A directory was renamed: what is known of its files need not be read again. */

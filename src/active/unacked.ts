@@ -22,4 +22,9 @@ export class Unacked {
   settle(path: ReplicaPath): void {
     this.#puts.delete(path);
   }
+
+  /** Both trees were compared in full since: what was lost has been seen, but where they differ. */
+  compared(differing: ReadonlySet<ReplicaPath>): void {
+    for (const path of this.#puts.keys()) if (!differing.has(path)) this.#puts.delete(path);
+  }
 }

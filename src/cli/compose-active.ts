@@ -108,6 +108,7 @@ function composePeer(node: Node, { peer, tree, engine, hooks }: Parts): Peer {
     onUnstable: (path) => engine.unstable(path),
     onRetry: (path, attempt) => engine.retry(path, attempt),
     onRefused: onPushRefused,
+    onLookAnew: (move, paths) => engine.lookAnew(move, paths),
     onProgress: () => composed.progress(),
   });
   const composed: Peer = new Peer({

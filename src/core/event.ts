@@ -51,6 +51,14 @@ export type Event =
       readonly paths: number;
       readonly lagMs?: number;
     }
+  /** A peer did not rename a directory: each path goes by itself. */
+  | {
+      readonly kind: 'move-declined';
+      readonly peer: string;
+      readonly from: string;
+      readonly to: string;
+      readonly detail: string;
+    }
   | { readonly kind: 'placed'; readonly path: string; readonly what: Entry['kind'] }
   | {
       readonly kind: 'path-failed';

@@ -22,6 +22,10 @@ export type Observation =
     }
   | { readonly kind: 'failed'; readonly failure: PathFailure };
 
+export function isDirectory(seen: Observation): boolean {
+  return seen.kind === 'entry' && seen.entry.kind === 'directory';
+}
+
 /** Why what was found cannot be replicated, whenever it is looked at. */
 export function troubleOf(seen: Extract<Observation, { kind: 'unsupported' | 'failed' }>): PathFailure {
   if (seen.kind === 'failed') return seen.failure;

@@ -236,6 +236,19 @@ export function stampAt(full: string): string | undefined {
   }
 }
 
+/** The letter with which the packed entry of what has this name begins; undefined where there is nothing to be replicated. */
+export function kindAt(full: string): 'f' | 'd' | 'l' | undefined {
+  try {
+    const stats = lstatSync(full);
+    if (stats.isFile()) return 'f';
+    if (stats.isDirectory()) return 'd';
+    return stats.isSymbolicLink() ? 'l' : undefined;
+  } catch (error) {
+    if (errnoCode(error) === '') throw error;
+    return undefined;
+  }
+}
+
 /** Nanoseconds since 1970 as `SECONDS.NANOSECONDS`; before 1970 the seconds are negative, the rest counts up. */
 export function timeText(nanoseconds: bigint): string {
   const billion = 1_000_000_000n;

@@ -48,6 +48,8 @@ const sentences = {
         ? `${from} is ${to} (${paths} paths)`
         : `${from} to ${to} on ${peer} (${paths} paths), ${Math.round(lagMs)} ms`,
     ),
+  'move-declined': ({ peer, from, to, detail }) =>
+    at('info', `${from} to ${to} by ${peer}, path by path instead: ${detail}`),
   placed: (event) => at('info', `${event.path} (${event.what})`),
   'path-failed': (event) =>
     at('warn', `${event.path}${onPeer(event.peer)}: ${event.reason}: ${event.detail}`),

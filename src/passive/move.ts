@@ -4,6 +4,7 @@ import { type Packed, packEntry, packedKey } from '../core/packed.ts';
 import { childOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Directories } from '../files/confined.ts';
 import { listed } from '../files/listing.ts';
+import { mountAtOrBelow } from '../files/mounts.ts';
 import type { EntryCache } from '../files/observation.ts';
 import { observeIn } from '../files/observe.ts';
 import { kernelRenames } from '../files/place.ts';
@@ -20,7 +21,7 @@ export type MoverOptions = {
     PassiveNode,
     'name' | 'seat' | 'haSwitch' | 'root' | 'watchlists' | 'cache' | 'settle' | 'renames'
   >;
-  readonly memory: Pick<PeerMemory, 'packedBelow' | 'intendMove' | 'inConflict'>;
+  readonly memory: Pick<PeerMemory, 'packedBelow' | 'intendMove' | 'inConflict' | 'commit'>;
 };
 
 /** Descriptors that a look at everything below a directory holds at most. */
@@ -48,7 +49,9 @@ export function moveDirectory(request: MoveMessage, options: MoverOptions): read
   memory.intendMove(move);
   passed('staged', move.to);
   const failed = rename(move, options);
-  if (failed === undefined) passed('durable', move.to);
+  // Nothing is about to be there after all.
+  if (failed !== undefined) memory.commit();
+  else passed('durable', move.to);
   return failed ?? planned;
 }
 
@@ -117,8 +120,11 @@ function rename({ from, to }: Move, { node }: MoverOptions): string | undefined 
   const moving = directories.open(from);
   const source = directories.parentOf(from);
   const target = directories.parentOf(to);
-  for (const opened of [moving, source, target]) if (!opened.ok) return opened.detail;
-  if (!moving.ok || !source.ok || !target.ok) return undefined;
+  if (!moving.ok) return moving.detail;
+  if (!source.ok) return source.detail;
+  if (!target.ok) return target.detail;
+  const mount = mountAtOrBelow(moving.fd);
+  if (mount !== undefined) return `${mount} is a mount point, which would have another name`;
   const [before, after] = [source.child(nameOf(from)), target.child(nameOf(to))];
   const moved = noReplace(before, after);
   if (!moved.ok) return `${from} could not be renamed to ${to} (${moved.code})`;

@@ -77,8 +77,10 @@ export class Serving {
       this.#held.push(...messages);
       return;
     }
-    for (const { message, body } of messages) {
+    for (const [index, { message, body }] of messages.entries()) {
       if (this.#connection.open) this.#handle(message, body);
+      // What waits for a validator has to be placed, or refused, before anything that came after it is handed in.
+      if (this.#paused) return void this.#held.push(...messages.slice(index + 1));
     }
     this.#receiver?.arrived();
   }
@@ -138,11 +140,14 @@ export class Serving {
     const memory = this.#memory;
     passed('received', request.to);
     try {
-      const moved = receiver.rest()
+      const isAtRest = receiver.rest();
+      // Files are being validated: the move comes after them, and before all that follows.
+      if (this.#paused) return void this.#held.push({ message: request, body: Buffer.alloc(0) });
+      const moved = isAtRest
         ? moveDirectory(request, { node, memory })
-        : `pushes of ${hello.node} are on their way`;
-      if (typeof moved === 'string') memory.commit();
-      else rememberMove(moved, { node, memory, onAnswered: (path) => this.#inspector.noteAnswer(path) });
+        : `a large file of ${hello.node} is on its way`;
+      if (typeof moved !== 'string')
+        rememberMove(moved, { node, memory, onAnswered: (path) => this.#inspector.noteAnswer(path) });
       const declined = typeof moved === 'string' ? { declined: shortened(moved) } : {};
       this.#connection.send({ t: 'moved', id: request.id, ...declined });
     } catch (error) {

@@ -17,6 +17,8 @@ type Change = {
   readonly agreed?: readonly (readonly [string, string])[];
   readonly busy?: string;
   readonly excluded?: string;
+  /** A path that is not on this node any more. */
+  readonly gone?: string;
   readonly speaksAlike?: boolean;
 };
 
@@ -27,6 +29,7 @@ function rig({
   ],
   busy,
   excluded,
+  gone,
   speaksAlike = true,
 }: Change = {}) {
   const told: unknown[] = [];
@@ -59,7 +62,9 @@ function rig({
     isAtRest: (path) => path !== busy,
     onMoved: (moved, since) => told.push(['moved', moved.map(({ to }) => to), since]),
     onLost: (moved) => told.push(['lost', moved.length]),
-    onOver: (changed, deleted, since) => told.push(['over', changed, deleted, since]),
+    onDeclined: (asked, why) => told.push(['declined', asked.to, why]),
+    onOver: (asked, left) => told.push(['over', asked.from, left]),
+    shows: (path) => path !== gone,
   });
   return { moves, session, told, questions, answer: (message?: Answer) => answer?.(message) };
 }
@@ -76,9 +81,9 @@ describe('a move that a peer is asked for', () => {
         question.t === 'move' && [question.epoch, question.from, question.to, question.paths],
       [3, '/etc/a', '/etc/n', 2],
     );
-    for (const path of ['/etc/a', '/etc/a/x', '/etc/n/y']) assert.ok(moves.defers(at(path), 'changed'), path);
-    assert.ok(moves.defers(at('/etc/a/z'), 'deleted'));
-    assert.equal(moves.defers(at('/etc/b'), 'changed'), false);
+    for (const path of ['/etc/a', '/etc/a/x', '/etc/n/y']) assert.ok(moves.defers(at(path)), path);
+    assert.ok(moves.defers(at('/etc/a/z')));
+    assert.equal(moves.defers(at('/etc/b')), false);
     assert.ok(moves.covers(at('/etc/n/more')));
     let idle = false;
     void moves.idle().then(() => {
@@ -90,7 +95,7 @@ describe('a move that a peer is asked for', () => {
     await turn();
     assert.deepEqual(told, [
       ['moved', ['/etc/n', '/etc/n/x'], 5],
-      ['over', ['/etc/a', '/etc/a/x', '/etc/n/y'], ['/etc/a/z'], 5],
+      ['over', '/etc/a', ['/etc/a', '/etc/a/x', '/etc/n/y', '/etc/a/z']],
     ]);
     assert.deepEqual([moves.size, moves.covers(at('/etc/a')), idle], [0, false, true]);
   });
@@ -98,10 +103,13 @@ describe('a move that a peer is asked for', () => {
   it('changes nothing where it is declined, but that all is looked at', async () => {
     const { moves, session, told, answer } = rig();
     moves.begin(session, move, 5);
-    moves.defers(at('/etc/n'), 'changed');
+    moves.defers(at('/etc/n'));
     answer({ t: 'moved', id: 7, declined: 'it is not as it was agreed' });
     await turn();
-    assert.deepEqual(told, [['over', ['/etc/n'], [], 5]]);
+    assert.deepEqual(told, [
+      ['declined', '/etc/n', 'it is not as it was agreed'],
+      ['over', '/etc/a', ['/etc/n']],
+    ]);
   });
 
   it('may have been made where the link is lost', async () => {
@@ -111,7 +119,7 @@ describe('a move that a peer is asked for', () => {
     await turn();
     assert.deepEqual(told, [
       ['lost', 2],
-      ['over', [], [], 5],
+      ['over', '/etc/a', []],
     ]);
   });
 
@@ -130,6 +138,7 @@ describe('a move that a peer is asked for', () => {
     ['something of it is on its way', { busy: '/etc/a/x' }],
     ['something at its new name is on its way', { busy: '/etc/n/x' }],
     ['a part of it is not replicated', { excluded: '/etc/n/x' }],
+    ['a part of it did not come to its new name', { gone: '/etc/n/x' }],
     ['the peer is of another version', { speaksAlike: false }],
     [
       'there are very many paths',

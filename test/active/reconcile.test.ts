@@ -45,6 +45,7 @@ async function opened() {
     onUnstable: fail('nobody writes'),
     onRetry: (path, attempts) => void retried.push(`${path} ${attempts}`),
     onRefused: fail('nothing is refused'),
+    onLookAnew: () => undefined,
     onProgress: () => undefined,
   });
   const { stream, over } = passive.stream();

@@ -78,9 +78,9 @@ describe('a directory that is renamed on the active node', () => {
   it('follows what is changed in it in the same moment, and what takes its old name later', async () => {
     move(pair, 'etc/b', 'etc/c');
     writeFileSync(pair.at('active', `etc/c/${names[0]}`), 'edited\n');
-    rmSync(pair.at('active', `etc/c/${names[1]}`));
     write(pair.root('active'), { 'etc/c/new': 'new\n' });
     await assertSame(pair, daemon);
+    rmSync(pair.at('active', `etc/c/${names[1]}`));
     write(pair.root('active'), { 'etc/b/again': 'again\n' });
     await assertSame(pair, daemon);
     write(pair.root('active'), { [`etc/c/${names[1]}`]: 'back\n' });
@@ -117,6 +117,72 @@ describe('a directory that gets its old name back', () => {
       move(pair, 'etc/and-back', 'etc/there');
       await assertSame(pair, daemon);
     }
+  });
+});
+
+describe('a peer that is slow to rename a directory', () => {
+  const halted = async (pair: Pair): Promise<unknown> => (await pair.json('active', ['status']))['halt'];
+
+  it('does not keep the guard from what is deleted meanwhile', async () => {
+    await using pair = await Pair.open();
+    pair.spawnDaemon('passive');
+    write(pair.root('active'), { 'etc/first': 'x' });
+    const daemon = await pair.startActive();
+    await planted(pair, 'etc/a');
+    await planted(pair, 'etc/other');
+    pair.sshd.pauseSessions();
+    move(pair, 'etc/a', 'etc/b');
+    await pause(800);
+    rmSync(pair.at('active', 'etc/b'), { recursive: true });
+    await pause(100);
+    pair.sshd.resumeSessions();
+    await eventually('it halts', async () => (await halted(pair)) !== null, { detail: daemon.log });
+    assert.match(daemon.log(), / moved: \/etc\/a to \/etc\/b/);
+    for (const name of names) assert.ok(existsSync(pair.at('passive', `etc/b/${name}`)), name);
+  });
+
+  it('halts no other one', async () => {
+    await using pair = await Pair.open({ third: true });
+    pair.spawnDaemon('passive');
+    pair.spawnDaemon('third');
+    write(pair.root('active'), { 'etc/first': 'x' });
+    const daemon = await pair.startActive();
+    await eventually('both are connected', () => daemon.log().split(' reconciled: ').length > 2);
+    await planted(pair, 'etc/a');
+    await planted(pair, 'etc/other');
+    const slow = pair.sshdOf('third');
+    slow.pauseSessions();
+    move(pair, 'etc/a', 'etc/b');
+    await pause(1500);
+    slow.resumeSessions();
+    await eventually('both have followed', () => daemon.log().split(' moved: ').length > 2, {
+      detail: daemon.log,
+    });
+    assert.equal((await pair.flush()).code, 0);
+    assert.equal(await halted(pair), null);
+    for (const node of ['passive', 'third'] as const)
+      assert.equal(differences(pair.root('active'), pair.root(node)), '');
+  });
+});
+
+describe('a directory that only a part of another one came to', () => {
+  it('never holds on the passive node what it did not hold here', async () => {
+    await using pair = await Pair.open({ active: { limits: unguarded } });
+    pair.spawnDaemon('passive');
+    write(pair.root('active'), { 'etc/first': 'x' });
+    const daemon = await pair.startActive();
+    await planted(pair, 'etc/a');
+    pair.sshd.pauseSessions();
+    mkdirSync(pair.at('active', 'etc/b'));
+    move(pair, 'etc/a/d0', 'etc/b/d0');
+    rmSync(pair.at('active', 'etc/a'), { recursive: true });
+    await pause(300);
+    pair.sshd.resumeSessions();
+    for (let looks = 0; looks < 40; looks += 1) {
+      assert.equal(existsSync(pair.at('passive', 'etc/b/d1')), false);
+      await pause(10);
+    }
+    await assertSame(pair, daemon);
   });
 });
 

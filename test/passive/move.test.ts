@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -28,6 +29,7 @@ import { Ledger } from '../../src/state/ledger.ts';
 import { agreedDigest } from '../../src/wire/agreed-digest.ts';
 import { entryOf, memoryCache, temporaryFolder } from '../files/fixture.ts';
 import { fileOf, Passive, type PassiveOptions, type Sender } from '../main/hostile-wire-rig.ts';
+import { eventually } from '../world/eventually.ts';
 import { write } from '../world/tree.ts';
 import { Receiver } from './receiver-process.ts';
 
@@ -290,6 +292,22 @@ describe('a directory is left as it is, and the sender told why, where', () => {
     assert.equal(existsSync(join(passive.root, 'etc/b')), false);
   });
 
+  it('a file system is mounted in it', async () => {
+    await using passive = await Passive.open();
+    const sender = await passive.session();
+    await placed(sender);
+    const message = moveOf(passive);
+    const inner = join(passive.root, 'etc/a/d');
+    execFileSync('mount', ['--bind', inner, inner]);
+    try {
+      assert.match(String(await answered(sender, message)), /etc\/a\/d is a mount point/);
+      assert.equal(readFileSync(join(inner, 'y'), 'utf8'), 'two');
+      assert.deepEqual(new IntentStore(passive.node.database, 'mail1').list(), []);
+    } finally {
+      execFileSync('umount', [inner]);
+    }
+  });
+
   it('the session was opened to look only', async () => {
     await using passive = await Passive.open();
     const first = await passive.session();
@@ -302,6 +320,49 @@ describe('a directory is left as it is, and the sender told why, where', () => {
     sender.say(message);
     assert.match((await sender.next('refused')).detail, /a move outside of replication/);
     assert.equal(existsSync(join(passive.root, 'etc/a/x')), true);
+  });
+});
+
+describe('a directory that is renamed while files are being validated', () => {
+  const slowly = {
+    match: '/etc/checked*',
+    run: ['sh', '-c', 'sleep 0.3; grep -qx good "$1"', 'sh', '{file}'],
+  };
+
+  it('comes after them, and lets no file pass that comes after it', async () => {
+    await using passive = await Passive.open({ watchlist: { validate: [{ ...slowly, timeout: '5s' }] } });
+    const sender = await passive.session();
+    await placed(sender);
+    const message = moveOf(passive);
+    sender.together(() => {
+      sender.push('/etc/checked1', 'good\n');
+      sender.say(message);
+      sender.push('/etc/checked2', 'bad\n');
+    });
+    assert.equal((await sender.next('ack')).result.kind, 'applied');
+    assert.equal((await sender.next('moved')).declined, undefined);
+    const { result } = await sender.next('ack');
+    assert.equal(result.kind === 'refused' && result.reason, 'validator-failed');
+    assert.equal(existsSync(join(passive.root, 'etc/checked2')), false);
+    assert.equal(readFileSync(join(passive.root, 'etc/b/x'), 'utf8'), 'one');
+  });
+
+  it('forgets no intent of what was placed before', async () => {
+    await using passive = await Passive.open({ watchlist: { validate: [{ ...slowly, timeout: '5s' }] } });
+    const sender = await passive.session();
+    await placed(sender);
+    const message = moveOf(passive);
+    sender.together(() => {
+      sender.push('/etc/made', '', { put: directory, content: 'none' });
+      sender.push('/etc/checked1', 'good\n');
+      sender.say({ ...message, digest: 'x' });
+    });
+    await eventually('the directory is made', () => existsSync(join(passive.root, 'etc/made')));
+    assert.deepEqual(
+      new IntentStore(passive.node.database, 'mail1').list().map(({ path }) => path),
+      ['/etc/made'],
+    );
+    assert.match((await sender.until('moved')).declined ?? '', /do not agree/);
   });
 });
 
@@ -380,6 +441,7 @@ it('both parents and the directory itself are made durable, after it has moved',
     packedBelow: (path: ReplicaPath) => (path === move.from ? rows : []),
     intendMove: () => undefined,
     inConflict: () => [],
+    commit: () => undefined,
   };
   const about = { paths: planned.length, digest: agreedDigest(planned) };
   const moved = moveDirectory({ t: 'move', id: 1, epoch: 5, ...move, ...about }, { node, memory });

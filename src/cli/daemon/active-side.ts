@@ -159,8 +159,9 @@ export class ActiveSide {
       // What follows its answers there, as that what was displaced becomes a version, comes before its next one.
       if (peer.session !== undefined) await ping(peer.session);
     }
-    // What came out of the lanes as still moving, or waits to be tried again, goes round once more.
-    if (!signal.aborted && this.node.engine.dirty > 0) await this.#drained(peers, signal);
+    // What came out of the lanes as still moving, waits to be tried again, or was told by a peer meanwhile goes round once more.
+    const busy = this.node.engine.busy || peers.some(({ replicator }) => replicator.busy);
+    if (!signal.aborted && busy) await this.#drained(peers, signal);
   }
 
   /**
