@@ -27,6 +27,9 @@ export type MovesOptions = {
 /** The peer looks at all of a directory before it renames it, and does nothing else meanwhile. */
 const mostPaths = 20_000;
 
+/** A move that was declined is not asked for again for so long: each path is on its way by itself. Milliseconds. */
+const declinedMs = 5000;
+
 type UnderWay = {
   readonly move: Move;
   readonly paths: number;
@@ -42,6 +45,8 @@ type UnderWay = {
 export class Moves {
   readonly #options: MovesOptions;
   readonly #underWay = new Set<UnderWay>();
+  /** When the last move that a peer declined was first hinted at, by its names. */
+  readonly #declined = new Map<string, number>();
   #idle: (() => void)[] = [];
 
   constructor(options: MovesOptions) {
@@ -80,6 +85,8 @@ export class Moves {
   begin(session: Session, move: Move, since: number): boolean {
     const { ledger, includes, isAtRest, shows } = this.#options;
     if (!session.speaksAlike || this.covers(move.from) || this.covers(move.to)) return false;
+    for (const [names, at] of this.#declined) if (since - at >= declinedMs) this.#declined.delete(names);
+    if (this.#declined.has(namesOf(move))) return false;
     if (ledger.below(move.to).length > 0) return false;
     const agreed = ledger.packedBelow(move.from);
     if (agreed.length > mostPaths) return false;
@@ -106,8 +113,15 @@ export class Moves {
       if (tracing) for (const { from, to } of planned) for (const path of [from, to]) passed('acked', path);
     }
     if (answer.kind === 'lost') onLost(planned);
-    if (answer.kind === 'declined') onDeclined(move, answer.why);
+    if (answer.kind === 'declined') {
+      this.#declined.set(namesOf(move), since);
+      onDeclined(move, answer.why);
+    }
     onOver(move, [...underWay.left]);
     for (const tell of this.#idle.splice(0)) tell();
   }
+}
+
+function namesOf({ from, to }: Move): string {
+  return `${from}\0${to}`;
 }

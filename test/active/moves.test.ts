@@ -110,6 +110,12 @@ describe('a move that a peer is asked for', () => {
       ['declined', '/etc/n', 'it is not as it was agreed'],
       ['over', '/etc/a', ['/etc/n']],
     ]);
+    assert.equal(
+      moves.begin(session, move, 4000),
+      false,
+      'what is on its way by itself is not asked for again',
+    );
+    assert.equal(moves.begin(session, move, 6000), true);
   });
 
   it('may have been made where the link is lost', async () => {

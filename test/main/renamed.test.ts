@@ -204,6 +204,11 @@ describe('a directory that is not the same on both nodes', () => {
     await eventually('the old name is gone there', () => !existsSync(pair.at('passive', 'etc/b')), {
       detail: daemon.log,
     });
+    // That it was somebody's edit is over once the passive node has noticed that it is gone.
+    for (const node of ['active', 'passive'] as const)
+      await eventually(`${node} has no conflict`, async () => {
+        return (await pair.run(node, ['conflicts', 'list'])).code === 0;
+      });
     await assertSame(pair, daemon);
   });
 });

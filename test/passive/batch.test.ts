@@ -70,7 +70,8 @@ describe('what a batch displaces', () => {
     await using passive = await Passive.open();
     prepare(passive);
     const sender = await passive.session();
-    assert.deepEqual(await results(sender, pushAll(sender, passive)), new Set(['applied']));
+    const ids = sender.together(() => pushAll(sender, passive));
+    assert.deepEqual(await results(sender, ids), new Set(['applied']));
     for (const path of [...changed, ...removed]) assert.deepEqual(versionsOf(passive, path), [old(path)]);
     assert.equal(existsSync(join(passive.root, 'etc/gone')), false);
     assert.equal(leftovers(passive.root), '');
