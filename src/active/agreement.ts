@@ -20,6 +20,11 @@ export type AgreedEntries = {
   commit(): void;
 };
 
+/** Whether both nodes last knew the path to hold nothing, or never agreed on it. */
+export function agreesOnNothing(ledger: Pick<AgreedEntries, 'get'>, path: ReplicaPath): boolean {
+  return (ledger.get(path) ?? absent).kind === 'absent';
+}
+
 /** So many agreements in one turn of the event loop are a part of many. */
 const bulkRecords = 50;
 /** How long those of the next turns are waited for, milliseconds. */

@@ -7,6 +7,7 @@ import type { ReplicaPath } from '../core/path.ts';
 import { isDirectory, type Observation, troubleOf } from '../files/observation.ts';
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
+import { agreesOnNothing } from './agreement.ts';
 import type { Canaries } from './canary.ts';
 import { Deletions } from './deletions.ts';
 import { Announcer } from './early-blocks.ts';
@@ -283,8 +284,7 @@ export class Engine {
 
   #isKnown(path: ReplicaPath): boolean {
     return this.#peers.some(({ replicator }) => {
-      const agreed = replicator.ledger.get(path);
-      const there = agreed !== undefined && agreed.kind !== 'absent';
+      const there = !agreesOnNothing(replicator.ledger, path);
       return there || replicator.isBusy(path) || replicator.isUnsettled(path);
     });
   }

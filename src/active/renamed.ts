@@ -1,7 +1,7 @@
-import { absent } from '../core/entry.ts';
 import { afterMove, type Move } from '../core/move.ts';
 import { isBelow, parentOf, type ReplicaPath } from '../core/path.ts';
-import type { AgreedEntries } from './agreement.ts';
+import { topmost } from '../watch/second-looks.ts';
+import { type AgreedEntries, agreesOnNothing } from './agreement.ts';
 import type { Peer } from './peer.ts';
 import type { Tree } from './tree.ts';
 
@@ -11,7 +11,7 @@ const mostTried = 8;
 /** `come`: directories that are there; `gone`: paths whose deletion is held; `since`: milliseconds since 1970. */
 type Seen = {
   readonly come: readonly ReplicaPath[];
-  readonly gone: Iterable<ReplicaPath>;
+  readonly gone: ReadonlySet<ReplicaPath>;
   readonly since: number;
 };
 
@@ -20,21 +20,17 @@ export function followRenamed({ come, gone, since }: Seen, peers: readonly Peer[
   if (come.length === 0) return;
   for (const { replicator } of peers) {
     const { ledger } = replicator;
-    const unknown = come.filter((path) => isAbsent(path, ledger) && !replicator.isBusy(path));
+    const unknown = come.filter((path) => agreesOnNothing(ledger, path) && !replicator.isBusy(path));
     // What is in a new directory moved with it, or is new.
-    const topmost = unknown.filter((path) => {
+    const highest = unknown.filter((path) => {
       const above = parentOf(path);
-      return !isAbsent(above, ledger) || !tree.watchlists.includes(above);
+      return !agreesOnNothing(ledger, above) || !tree.watchlists.includes(above);
     });
-    for (const move of findRenamed({ come: topmost, gone }, { ledger, tree })) {
+    for (const move of findRenamed({ come: highest, gone }, { ledger, tree })) {
       tree.moved(move);
       replicator.move(move, since);
     }
   }
-}
-
-function isAbsent(path: ReplicaPath, ledger: AgreedEntries): boolean {
-  return (ledger.get(path) ?? absent).kind === 'absent';
 }
 
 /**
@@ -56,9 +52,8 @@ export function findRenamed(
   });
 }
 
-function topmostDirectories(gone: Iterable<ReplicaPath>, ledger: AgreedEntries): ReplicaPath[] {
-  const held = new Set(gone);
-  return [...held].filter((path) => !held.has(parentOf(path)) && ledger.get(path)?.kind === 'directory');
+function topmostDirectories(gone: ReadonlySet<ReplicaPath>, ledger: AgreedEntries): ReplicaPath[] {
+  return topmost(gone).filter((path) => ledger.get(path)?.kind === 'directory');
 }
 
 function someFiles(directory: ReplicaPath, ledger: AgreedEntries): ReplicaPath[] {

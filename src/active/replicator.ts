@@ -4,7 +4,7 @@ import { unpacked } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { Push } from '../core/plan.ts';
 import type { Halt } from '../core/safety.ts';
-import { type AgreedEntries, Agreements } from './agreement.ts';
+import { type AgreedEntries, Agreements, agreesOnNothing } from './agreement.ts';
 import { Awaited, type OnOutcome } from './awaited.ts';
 import { DeletionGuard } from './deletion-guard.ts';
 import { Emptying } from './emptying.ts';
@@ -220,7 +220,7 @@ export class Replicator {
 
   /** Whether the peer has it, and is not about to give it another name. */
   #isLost(path: ReplicaPath): boolean {
-    return (this.ledger.get(path) ?? absent).kind !== 'absent' && !this.#moves.covers(path);
+    return !agreesOnNothing(this.ledger, path) && !this.#moves.covers(path);
   }
 
   /** Pushes with what the peer showed to hold as the expected entry. */

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Entry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
-import { isBelow, type ReplicaPath } from '../core/path.ts';
+import { isAtOrBelow, type ReplicaPath } from '../core/path.ts';
 import { compare, type Difference } from './compare.ts';
 import type { Replicator } from './replicator.ts';
 import type { PushOutcome, Session } from './session.ts';
@@ -42,7 +42,7 @@ export async function planResync(
   const { session, tree, paths } = options;
   const includes = (path: ReplicaPath): boolean =>
     tree.watchlists.includes(path) &&
-    (paths.length === 0 || paths.some((wanted) => path === wanted || isBelow(path, wanted)));
+    (paths.length === 0 || paths.some((wanted) => isAtOrBelow(path, wanted)));
   const comparison = await compare(session, () => tree.manifest({ mtime: true, fresh: false }), {
     fresh: false,
     mtime: true,

@@ -1,6 +1,6 @@
 import type { Entry } from '../core/entry.ts';
 import { identicalEntry } from '../core/entry.ts';
-import { isBelow, type ReplicaPath } from '../core/path.ts';
+import { isAtOrBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
 import { topmost } from '../watch/second-looks.ts';
 import type { Peer } from './peer.ts';
@@ -109,7 +109,7 @@ export class Walking {
     }
     for (const { replicator } of peers) {
       for (const path of replicator.ledger.below(from)) {
-        const hidden = unknown.some((directory) => path === directory || isBelow(path, directory));
+        const hidden = unknown.some((directory) => isAtOrBelow(path, directory));
         if (!seen.has(path) && !hidden && !replicator.isRemoving(path)) onMissing(path);
       }
     }

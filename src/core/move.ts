@@ -1,5 +1,5 @@
 import type { Packed } from './packed.ts';
-import { isBelow, parentOf, parseReplicaPath, type ReplicaPath } from './path.ts';
+import { isAtOrBelow, parentOf, parseReplicaPath, type ReplicaPath } from './path.ts';
 
 /** A directory that has another name, or another parent. */
 export type Move = { readonly from: ReplicaPath; readonly to: ReplicaPath };
@@ -14,7 +14,7 @@ export function afterMove(path: ReplicaPath, { from, to }: Move): ReplicaPath {
 
 /** Whether the path is at or below one of the two names of a move. */
 export function concerns(path: ReplicaPath, { from, to }: Move): boolean {
-  return path === from || path === to || isBelow(path, from) || isBelow(path, to);
+  return isAtOrBelow(path, from) || isAtOrBelow(path, to);
 }
 
 /**
@@ -27,7 +27,7 @@ export function planMove(
   includes: (path: ReplicaPath) => boolean,
 ): readonly MovedPath[] | string {
   const { from, to } = move;
-  if (from === to || isBelow(from, to) || isBelow(to, from)) return `${to} and ${from} are not apart`;
+  if (isAtOrBelow(from, to) || isAtOrBelow(to, from)) return `${to} and ${from} are not apart`;
   const entries = new Map(agreed);
   const planned: MovedPath[] = [];
   for (const [path, packed] of [...entries].sort(([a], [b]) => (a < b ? -1 : 1))) {

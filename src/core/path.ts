@@ -79,6 +79,11 @@ export function isBelow(path: ReplicaPath, ancestor: ReplicaPath): boolean {
     : path.startsWith(ancestor) && path.charCodeAt(ancestor.length) === 47;
 }
 
+/** Whether `path` is `top`, or lies below it. */
+export function isAtOrBelow(path: ReplicaPath, top: ReplicaPath): boolean {
+  return path === top || isBelow(path, top);
+}
+
 /** All ancestors from the top down, without `/` and without the path itself. */
 export function ancestorsOf(path: ReplicaPath): ReplicaPath[] {
   const found: ReplicaPath[] = [];

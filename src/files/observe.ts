@@ -228,21 +228,21 @@ export function stampOf(stats: BigIntStats): string {
 
 /** The stamp of what has this name now; undefined where nothing has, or that cannot be told. */
 export function stampAt(full: string): string | undefined {
-  try {
-    return stampOf(lstatSync(full, { bigint: true }));
-  } catch (error) {
-    if (errnoCode(error) === '') throw error;
-    return undefined;
-  }
+  const stats = statsAt(full);
+  return stats === undefined ? undefined : stampOf(stats);
 }
 
 /** The letter with which the packed entry of what has this name begins; undefined where there is nothing to be replicated. */
 export function kindAt(full: string): 'f' | 'd' | 'l' | undefined {
+  const stats = statsAt(full);
+  if (stats?.isFile()) return 'f';
+  if (stats?.isDirectory()) return 'd';
+  return stats?.isSymbolicLink() ? 'l' : undefined;
+}
+
+function statsAt(full: string): BigIntStats | undefined {
   try {
-    const stats = lstatSync(full);
-    if (stats.isFile()) return 'f';
-    if (stats.isDirectory()) return 'd';
-    return stats.isSymbolicLink() ? 'l' : undefined;
+    return lstatSync(full, { bigint: true });
   } catch (error) {
     if (errnoCode(error) === '') throw error;
     return undefined;

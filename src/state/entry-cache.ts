@@ -2,7 +2,7 @@ import { isCanary } from '../core/canary.ts';
 import type { Entry } from '../core/entry.ts';
 import { afterMove, type Move } from '../core/move.ts';
 import { type Packed, packEntry, unpackEntry } from '../core/packed.ts';
-import { childOf, isBelow, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
+import { childOf, isAtOrBelow, isBelow, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { Folder } from '../files/folder.ts';
 import type { EntryCache } from '../files/observation.ts';
 import { stateOfStamp } from '../files/statx.ts';
@@ -93,7 +93,7 @@ export class EntryCacheStore implements EntryCache {
   moved(move: Move): void {
     const { from } = move;
     const inFolders = [...this.#loaded.values()]
-      .filter(({ path }) => path === from || isBelow(path, from))
+      .filter(({ path }) => isAtOrBelow(path, from))
       .flatMap(({ path, names }) => names.map((name) => childOf(path, name)));
     const single = [...this.#single.keys()].map((path) => path as ReplicaPath);
     for (const path of new Set([...inFolders, ...single.filter((one) => isBelow(one, from))])) {

@@ -2,7 +2,7 @@ import { Branches } from '../core/branches.ts';
 import { absent, type Entry } from '../core/entry.ts';
 import { afterMove, type Move } from '../core/move.ts';
 import { type Packed, packEntry, unpacked } from '../core/packed.ts';
-import type { ReplicaPath } from '../core/path.ts';
+import { isAtOrBelow, type ReplicaPath } from '../core/path.ts';
 import type { Database, OnDamaged } from './database.ts';
 import { moveRows, rowsBelow } from './ledger-rows.ts';
 import { countColumn, entryColumn, packedJsonColumn, pathColumn } from './rows.ts';
@@ -151,7 +151,7 @@ export class Ledger {
       if (known !== undefined) found.set(known, row['entry']);
     }
     for (const [pending, entry] of this.#pending) {
-      if (!atOrBelow(pending, path)) continue;
+      if (!isAtOrBelow(pending, path)) continue;
       if (isPresent(entry)) found.set(pending, JSON.stringify(entry));
       else found.delete(pending);
     }
@@ -310,10 +310,6 @@ function isHeld(entry: Kept | undefined): boolean {
 /** A search of all, which costs less than reading most of them from the database. */
 function presentBelow(memory: ReadonlyMap<ReplicaPath, Kept>, path: ReplicaPath): ReplicaPath[] {
   const found: ReplicaPath[] = [];
-  for (const [known, entry] of memory) if (isHeld(entry) && atOrBelow(known, path)) found.push(known);
+  for (const [known, entry] of memory) if (isHeld(entry) && isAtOrBelow(known, path)) found.push(known);
   return found;
-}
-
-function atOrBelow(path: ReplicaPath, top: ReplicaPath): boolean {
-  return path === top || top === '/' || path.startsWith(`${top}/`);
 }

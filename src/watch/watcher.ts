@@ -7,7 +7,7 @@
  */
 import { lstatSync, type Stats } from 'node:fs';
 import type { Change } from '../core/dirty.ts';
-import { isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
+import { isAtOrBelow, isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
 import { BurstMeter } from './burst.ts';
 import { DirectoryWatches } from './directories.ts';
 import { Ground, pathsMeant, watchedPathOf } from './ground.ts';
@@ -186,7 +186,7 @@ class DirectoryWatcher implements Watcher {
     this.#replaced.add(path);
     this.#chokidar.unwatch(this.#ground.onDisk(path));
     for (const directory of this.#directories) {
-      if (directory === path || isBelow(directory, path)) this.#forget(directory);
+      if (isAtOrBelow(directory, path)) this.#forget(directory);
     }
   }
 

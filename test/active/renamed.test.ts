@@ -6,29 +6,20 @@ import { findRenamed, followRenamed } from '../../src/active/renamed.ts';
 import type { Tree } from '../../src/active/tree.ts';
 import { absent, type Entry } from '../../src/core/entry.ts';
 import type { Move } from '../../src/core/move.ts';
-import { isBelow, type ReplicaPath } from '../../src/core/path.ts';
+import { isAtOrBelow, type ReplicaPath } from '../../src/core/path.ts';
+import { A, entries } from '../core/fixture.ts';
 
 const at = (path: string): ReplicaPath => path as ReplicaPath;
-const owners = { owner: 'root', group: 'root', xattrs: {} };
-const directory: Entry = { kind: 'directory', mode: 0o755, ...owners };
-const file: Entry = {
-  kind: 'file',
-  digest: 'a'.repeat(64),
-  size: 1,
-  mode: 0o644,
-  mtime: '1.000000000',
-  ...owners,
-};
 
 /** `agreed`: those that end with `/` are directories. `same`: which file is where now. */
 function rig(agreed: readonly string[], same: Readonly<Record<string, string>>) {
-  const entries = new Map(
-    agreed.map((path) => (path.endsWith('/') ? [at(path.slice(0, -1)), directory] : [at(path), file])),
+  const agreedOn = new Map<ReplicaPath, Entry>(
+    agreed.map((path) => (path.endsWith('/') ? [at(path.slice(0, -1)), entries.directory] : [at(path), A])),
   );
   let looks = 0;
   const ledger = {
-    get: (path: ReplicaPath) => entries.get(path),
-    below: (top: ReplicaPath) => [...entries.keys()].filter((path) => path === top || isBelow(path, top)),
+    get: (path: ReplicaPath) => agreedOn.get(path),
+    below: (top: ReplicaPath) => [...agreedOn.keys()].filter((path) => isAtOrBelow(path, top)),
   } as unknown as AgreedEntries;
   const moved: Move[] = [];
   const tree = {
@@ -43,7 +34,7 @@ function rig(agreed: readonly string[], same: Readonly<Record<string, string>>) 
 }
 
 const found = (rigged: ReturnType<typeof rig>, come: string[], gone: string[]): Move[] =>
-  findRenamed({ come: come.map(at), gone: gone.map(at) }, rigged);
+  findRenamed({ come: come.map(at), gone: new Set(gone.map(at)) }, rigged);
 
 describe('a directory that came', () => {
   const agreed = ['/etc/', '/etc/a/', '/etc/a/x', '/etc/a/d/', '/etc/a/d/y', '/etc/b/', '/etc/b/z'];
@@ -92,7 +83,7 @@ describe('peers are asked to rename a directory', () => {
     const rigged = rig(agreed, same);
     const { peer, asked } = peerOf(rigged);
     const come = ['/etc/n', '/etc/n/d'].map(at);
-    followRenamed({ come, gone: ['/etc/a', '/etc/a/d'].map(at), since: 5 }, [peer], rigged.tree);
+    followRenamed({ come, gone: new Set(['/etc/a', '/etc/a/d'].map(at)), since: 5 }, [peer], rigged.tree);
     const move = { from: '/etc/a', to: '/etc/n' };
     assert.deepEqual([asked, rigged.moved], [[[move, 5]], [move]]);
   });
@@ -102,7 +93,7 @@ describe('peers are asked to rename a directory', () => {
     const lacks = rig(['/etc/'], same);
     const [one, other] = [peerOf(knows), peerOf(lacks)];
     followRenamed(
-      { come: [at('/etc/n')], gone: [at('/etc/a')], since: 5 },
+      { come: [at('/etc/n')], gone: new Set([at('/etc/a')]), since: 5 },
       [one.peer, other.peer],
       knows.tree,
     );
@@ -114,7 +105,7 @@ describe('peers are asked to rename a directory', () => {
     const busy = rig(agreed, same);
     const [one, other] = [peerOf(rigged), peerOf(busy, ['/etc/n'])];
     followRenamed(
-      { come: [at('/etc/n')], gone: [at('/etc/a')], since: 5 },
+      { come: [at('/etc/n')], gone: new Set([at('/etc/a')]), since: 5 },
       [one.peer, other.peer],
       busy.tree,
     );

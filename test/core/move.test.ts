@@ -3,18 +3,11 @@ import { describe, it } from 'node:test';
 import { afterMove, concerns, planMove } from '../../src/core/move.ts';
 import { packEntry } from '../../src/core/packed.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
+import { A, entries } from './fixture.ts';
 
 const at = (path: string): ReplicaPath => path as ReplicaPath;
-const owners = { owner: 'root', group: 'root', xattrs: {} };
-const directory = packEntry({ kind: 'directory', mode: 0o755, ...owners });
-const file = packEntry({
-  kind: 'file',
-  digest: 'a'.repeat(64),
-  size: 1,
-  mode: 0o644,
-  mtime: '1.000000000',
-  ...owners,
-});
+const directory = packEntry(entries.directory);
+const file = packEntry(A);
 const rows: readonly [ReplicaPath, string][] = [
   [at('/etc/a/x'), file],
   [at('/etc/a'), directory],

@@ -21,6 +21,13 @@ const unguarded = { massDeletion: { paths: 1_000_000, percent: 100 } };
 const count = 120;
 const names = Array.from({ length: count }, (_, index) => `d${index % 6}/f${index}`);
 
+/** The active's daemon, with the passive's beside it, once both nodes agree on something. */
+async function begun(pair: Pair): Promise<Running> {
+  pair.spawnDaemon('passive');
+  write(pair.root('active'), { 'etc/first': 'x' });
+  return pair.startActive();
+}
+
 /** A tree that was written long enough ago for its files to be known. */
 async function planted(pair: Pair, top: string): Promise<void> {
   write(pair.root('active'), Object.fromEntries(names.map((name) => [`${top}/${name}`, `${top} ${name}\n`])));
@@ -51,9 +58,7 @@ describe('a directory that is renamed on the active node', () => {
   let daemon: Running;
   before(async () => {
     pair = await Pair.open();
-    pair.spawnDaemon('passive');
-    write(pair.root('active'), { 'etc/first': 'x' });
-    daemon = await pair.startActive();
+    daemon = await begun(pair);
     await planted(pair, 'etc/a');
   });
   after(() => pair[Symbol.asyncDispose]());
@@ -107,9 +112,7 @@ describe('a directory that is renamed on the active node', () => {
 describe('a directory that gets its old name back', () => {
   it('has it on both nodes, however soon that was', async () => {
     await using pair = await Pair.open({ active: { limits: unguarded } });
-    pair.spawnDaemon('passive');
-    write(pair.root('active'), { 'etc/first': 'x' });
-    const daemon = await pair.startActive();
+    const daemon = await begun(pair);
     await planted(pair, 'etc/there');
     for (const afterMs of [0, 8, 20, 40, 90]) {
       move(pair, 'etc/there', 'etc/and-back');
@@ -125,9 +128,7 @@ describe('a peer that is slow to rename a directory', () => {
 
   it('does not keep the guard from what is deleted meanwhile', async () => {
     await using pair = await Pair.open();
-    pair.spawnDaemon('passive');
-    write(pair.root('active'), { 'etc/first': 'x' });
-    const daemon = await pair.startActive();
+    const daemon = await begun(pair);
     await planted(pair, 'etc/a');
     await planted(pair, 'etc/other');
     pair.sshd.pauseSessions();
@@ -143,10 +144,8 @@ describe('a peer that is slow to rename a directory', () => {
 
   it('halts no other one', async () => {
     await using pair = await Pair.open({ third: true });
-    pair.spawnDaemon('passive');
     pair.spawnDaemon('third');
-    write(pair.root('active'), { 'etc/first': 'x' });
-    const daemon = await pair.startActive();
+    const daemon = await begun(pair);
     await eventually('both are connected', () => daemon.log().split(' reconciled: ').length > 2);
     await planted(pair, 'etc/a');
     await planted(pair, 'etc/other');
@@ -168,9 +167,7 @@ describe('a peer that is slow to rename a directory', () => {
 describe('a directory that only a part of another one came to', () => {
   it('never holds on the passive node what it did not hold here', async () => {
     await using pair = await Pair.open({ active: { limits: unguarded } });
-    pair.spawnDaemon('passive');
-    write(pair.root('active'), { 'etc/first': 'x' });
-    const daemon = await pair.startActive();
+    const daemon = await begun(pair);
     await planted(pair, 'etc/a');
     pair.sshd.pauseSessions();
     mkdirSync(pair.at('active', 'etc/b'));
@@ -189,9 +186,7 @@ describe('a directory that only a part of another one came to', () => {
 describe('a directory that is not the same on both nodes', () => {
   it('keeps what somebody made in it on the passive node', async () => {
     await using pair = await Pair.open({ active: { limits: unguarded } });
-    pair.spawnDaemon('passive');
-    write(pair.root('active'), { 'etc/first': 'x' });
-    const daemon = await pair.startActive();
+    const daemon = await begun(pair);
     await planted(pair, 'etc/b');
     writeFileSync(pair.at('passive', 'etc/b/d0/local'), 'ours\n');
     const { stdout } = await pair.run('active', ['conflicts', 'list']);
@@ -216,9 +211,7 @@ describe('a directory that is not the same on both nodes', () => {
 describe('directories that are renamed all the time', () => {
   it('end up the same on both nodes, with kill -9 of the receiver in between', async () => {
     await using pair = await Pair.open({ active: { limits: unguarded } });
-    pair.spawnDaemon('passive');
-    write(pair.root('active'), { 'etc/first': 'x' });
-    const daemon = await pair.startActive();
+    const daemon = await begun(pair);
     const tops = ['etc/p', 'etc/q', 'etc/r'];
     for (const top of tops) await planted(pair, top);
     let seed = 7;

@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Mount, parseMounts } from '../../files/mounts.ts';
 import { takesXattrs } from '../../files/native.ts';
 import type { Renames } from '../../files/place.ts';
 import { type Check, error, ok, warning } from './check.ts';
@@ -31,20 +32,6 @@ export function fileSystemsOf(
         ? probed.exchange
         : exchangesByType(type);
     return { path, type, xattrs: takesXattrs(path), exchange };
-  });
-}
-
-type Mount = { readonly at: string; readonly type: string };
-
-/** The lines of /proc/self/mountinfo, see proc(5). */
-export function parseMounts(text: string): Mount[] {
-  return text.split('\n').flatMap((line) => {
-    const [before = '', after = ''] = line.split(' - ');
-    const at = before
-      .split(' ')[4]
-      ?.replace(/\\(\d{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
-    const type = after.split(' ')[0];
-    return at === undefined || type === undefined || type === '' ? [] : [{ at, type }];
   });
 }
 

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { join, posix } from 'node:path';
 import type { Literal, Watchlists } from '../../config/watchlist.ts';
-import { childOf, isBelow, parentOf, parseReplicaPath, type ReplicaPath } from '../../core/path.ts';
+import { childOf, isAtOrBelow, parentOf, parseReplicaPath, type ReplicaPath } from '../../core/path.ts';
 import { groupName, ownerName } from '../../files/owners.ts';
 import { type Check, listed, ok, warning } from './check.ts';
 
@@ -134,7 +134,7 @@ const brought = ['/usr', '/lib', '/lib32', '/lib64', '/bin', '/sbin', '/dev', '/
 export function leavesFor({ path, target }: Link, roots: readonly ReplicaPath[]): string | undefined {
   const parsed = parseReplicaPath(posix.resolve(parentOf(path), target));
   if (!parsed.ok) return target;
-  const within = (top: string): boolean => parsed.path === top || isBelow(parsed.path, top as ReplicaPath);
+  const within = (top: string): boolean => isAtOrBelow(parsed.path, top as ReplicaPath);
   return roots.some(within) || brought.some(within) ? undefined : parsed.path;
 }
 
