@@ -65,6 +65,7 @@ export async function openSeries(
   if (options.below !== undefined) held.use(options.below);
   const { place } = options;
   const pair = held.use(await makeBenchPair(place === undefined ? {} : { place }));
+  await mustRun('chattr', ['+T', pair.active.root, pair.passive.root]);
   const paths = options.empty === true ? [] : await plant(pair, options.size);
   const series = await build({ pair, paths, held });
   const kept = held.move();
@@ -99,12 +100,17 @@ export type Change = {
 
 const deadlineMs = 300_000;
 
-/** From the first step of a change until the peer has carried all of it over, milliseconds. Checks the result. */
+/**
+ * From the first step of a change until the peer has carried all of it over, milliseconds. Checks the result. Both nodes are on
+ * one disk here: what preparing the change left to be written is written before, or who makes the change durable waits for
+ * that as well.
+ */
 export async function timeChange(
   peer: Peer,
   { pair, following }: { readonly pair: Pair; readonly following: Following | undefined },
   change: Change,
 ): Promise<number> {
+  await mustRun('sync', ['--file-system', pair.folder]);
   const start = now();
   change.act();
   const end = await carried();

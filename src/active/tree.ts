@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { absent, type Entry, type FileEntry, sameContent } from '../core/entry.ts';
 import type { Move } from '../core/move.ts';
 import type { Packed } from '../core/packed.ts';
@@ -7,9 +7,10 @@ import { Directories } from '../files/confined.ts';
 import { errnoFailure } from '../files/errno.ts';
 import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
-import { kindAt, observe, stampAt, timeText, unreadBytes } from '../files/observe.ts';
+import { kindOfChild, observe, stampOfChild, unreadBytes } from '../files/observe.ts';
 import { resembles } from '../files/resembles.ts';
 import { type ScanOptions, scan, scanFolders } from '../files/scan.ts';
+import { statsOfOpen } from '../files/stats.ts';
 import type { Scanned } from '../files/walk.ts';
 import { passed, tracing } from '../log/trace.ts';
 import { maxBodyBytes } from '../wire/frame.ts';
@@ -65,13 +66,13 @@ export class Tree {
   isFileOf(before: ReplicaPath, path: ReplicaPath): boolean {
     const known = this.#options.cache.get(before)?.stamp;
     const parent = this.#openDirectories().parentOf(path);
-    return known !== undefined && parent.ok && stampAt(parent.child(nameOf(path))) === known;
+    return known !== undefined && parent.ok && stampOfChild(parent, nameOf(path)) === known;
   }
 
   /** Whether something of the kind of the entry is at the path now. */
   shows(path: ReplicaPath, packed: Packed): boolean {
     const parent = this.#openDirectories().parentOf(path);
-    return parent.ok && kindAt(parent.child(nameOf(path))) === packed.charAt(0);
+    return parent.ok && kindOfChild(parent, nameOf(path)) === packed.charAt(0);
   }
 
   /** A directory was renamed: what is known of its files need not be read again. */
@@ -276,6 +277,6 @@ export class Tree {
 
 /** Whether the open file is still what was looked at, as far as its size and its time tell. */
 function isAsPut(fd: number, put: FileEntry): boolean {
-  const { size, mtimeNs } = fstatSync(fd, { bigint: true });
-  return size === BigInt(put.size) && timeText(mtimeNs) === put.mtime;
+  const { size, mtime } = statsOfOpen(fd);
+  return size === put.size && mtime === put.mtime;
 }

@@ -4,7 +4,7 @@ import type { PathFailure } from '../core/failure.ts';
 import { ancestorsOf, isTemporaryName, nameOf, temporaryNameFor } from '../core/path.ts';
 import { Directories } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
-import { timeText } from './observe.ts';
+import { timeText } from './stats.ts';
 
 export type CanaryWritten =
   /** `mtime`: as its entry has it. */

@@ -1,9 +1,10 @@
-import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import type { FileEntry } from '../core/entry.ts';
 import { errnoCode } from './errno.ts';
 import { giveLeaseBack, isLeaseWhole, takeLease } from './lease.ts';
 import type { Observation } from './observation.ts';
-import { attributesOf, stampOf } from './observe.ts';
+import { attributesOf } from './observe.ts';
+import { inodeOfStamp, type Stats, statsAt, statsOfOpen } from './stats.ts';
 
 const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -13,9 +14,9 @@ const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
  */
 export class HeldFile {
   readonly #fd: number;
-  readonly #before: BigIntStats;
+  readonly #before: Stats;
 
-  private constructor(fd: number, before: BigIntStats) {
+  private constructor(fd: number, before: Stats) {
     this.#fd = fd;
     this.#before = before;
   }
@@ -30,8 +31,8 @@ export class HeldFile {
     try {
       // The lease comes first, so that nothing happens behind the comparison.
       if (takeLease(fd) === 'taken') {
-        const before = fstatSync(fd, { bigint: true });
-        if (before.isFile() && stampOf(before) === stamp) return new HeldFile(fd, before);
+        const before = statsOfOpen(fd);
+        if (before.type === 'file' && before.stamp === stamp) return new HeldFile(fd, before);
       }
       closeSync(fd);
       return undefined;
@@ -47,14 +48,17 @@ export class HeldFile {
    */
   movedTo(path: string, entry: FileEntry): Extract<Observation, { kind: 'entry' }> | undefined {
     try {
-      const now = lstatSync(path, { bigint: true });
+      const now = statsAt(path);
       const before = this.#before;
-      const same = (['dev', 'ino', 'size', 'mtimeNs'] as const).every((key) => now[key] === before[key]);
+      const same =
+        now !== undefined &&
+        inodeOfStamp(now.stamp) === inodeOfStamp(before.stamp) &&
+        now.size === before.size &&
+        now.mtime === before.mtime;
       if (!same) return undefined;
       const seen = { ...entry, ...attributesOf(this.#fd, now) };
-      const after = lstatSync(path, { bigint: true });
-      if (stampOf(after) !== stampOf(now) || !isLeaseWhole(this.#fd)) return undefined;
-      return { kind: 'entry', entry: seen, stamp: stampOf(now) };
+      if (statsAt(path)?.stamp !== now.stamp || !isLeaseWhole(this.#fd)) return undefined;
+      return { kind: 'entry', entry: seen, stamp: now.stamp };
     } catch (error) {
       if (errnoCode(error) === '') throw error;
       return undefined;

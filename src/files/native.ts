@@ -1,6 +1,7 @@
 import { closeSync, constants as fs, openSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import koffi from 'koffi';
+import { belowDescriptor } from './below.ts';
 
 /**
  * Calls of libc that Node lacks. Paths may lead through `/proc/self/fd`; they are text without NUL, which C
@@ -137,12 +138,18 @@ function systemError(call: string, target: Target): Error & { readonly code: str
 
 /** Swaps two existing names in one atomic step: renameat2 with RENAME_EXCHANGE. */
 export function renameExchange(from: string, to: string): CallResult {
-  return outcome(libc().renameat2(atCwd, withoutNul(from), atCwd, withoutNul(to), renameExchangeFlag));
+  return rename(from, to, renameExchangeFlag);
 }
 
 /** Renames unless `to` exists (`EEXIST`): renameat2 with RENAME_NOREPLACE. */
 export function renameNoReplace(from: string, to: string): CallResult {
-  return outcome(libc().renameat2(atCwd, withoutNul(from), atCwd, withoutNul(to), renameNoReplaceFlag));
+  return rename(from, to, renameNoReplaceFlag);
+}
+
+function rename(from: string, to: string, flag: number): CallResult {
+  const a = belowDescriptor(withoutNul(from));
+  const b = belowDescriptor(withoutNul(to));
+  return outcome(libc().renameat2(a.directory, a.name, b.directory, b.name, flag));
 }
 
 /** Writes everything of the file system that holds `fd` to its disk. Throws a system error. */

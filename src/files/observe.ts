@@ -1,15 +1,8 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-} from 'node:fs';
+import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
 import { absent, type Entry, type Ownership, type Xattrs } from '../core/entry.ts';
 import { packEntry } from '../core/packed.ts';
 import { nameOf, type ReplicaPath } from '../core/path.ts';
+import { openBelow } from './below.ts';
 import type { Directories, OpenParent } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
 import { sha256OfFile } from './hash.ts';
@@ -17,6 +10,8 @@ import { isOpenForWriting } from './lease.ts';
 import type { Target } from './native.ts';
 import type { EntryCache, Observation } from './observation.ts';
 import { groupName, ownerName } from './owners.ts';
+import type { Place } from './place.ts';
+import { inodeOfStamp, type Stats, statsAt, statsOfChild, statsOfOpen } from './stats.ts';
 import { namesAccounts, readXattrs } from './xattr.ts';
 
 export type LookOptions = {
@@ -66,23 +61,52 @@ export function observeIn(parent: OpenParent, path: ReplicaPath, options: LookOp
       return { kind: 'entry', entry: absent, stamp: '' };
     return { kind: 'failed', failure: { reason: parent.reason, detail: parent.detail } };
   }
-  return observeAt(parent.child(nameOf(path)), path, options);
+  return observeChild(parent, nameOf(path), path, options);
 }
 
-/** As observe, for a name whose parent is open already. `full` leads through the parent's descriptor. */
+/** As observe, for a name in a directory that is open. */
+export function observeChild(
+  place: Place,
+  name: string,
+  path: ReplicaPath,
+  options: LookOptions,
+): Observation {
+  const full = place.child(name);
+  return observeSpot({ full, look: () => statsOfChild(place, name), place, name }, path, options);
+}
+
+/** As observe, for a full path, which may lead through a descriptor. */
 export function observeAt(full: string, path: ReplicaPath, options: LookOptions): Observation {
-  let stats: BigIntStats;
+  return observeSpot({ full, look: () => statsAt(full) }, path, options);
+}
+
+/** Where to look. With the open directory and the name in it calls need not lead through `/proc/self/fd`. */
+type Spot = {
+  readonly full: string;
+  look(): Stats | undefined;
+  readonly place?: Place;
+  readonly name?: string;
+};
+
+function observeSpot(spot: Spot, path: ReplicaPath, options: LookOptions): Observation {
+  let stats: Stats | undefined;
   try {
-    stats = lstatSync(full, { bigint: true });
+    stats = spot.look();
   } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return { kind: 'entry', entry: absent, stamp: '' };
     return { kind: 'failed', failure: errnoFailure(error, path) };
   }
+  if (stats === undefined) return { kind: 'entry', entry: absent, stamp: '' };
   try {
-    if (stats.isFile()) return observeFile(full, path, stats, options);
-    if (stats.isDirectory()) return observeDirectory(full, stats);
-    if (stats.isSymbolicLink()) return observeLink(full, stats);
-    return { kind: 'unsupported', type: typeOf(stats) };
+    switch (stats.type) {
+      case 'file':
+        return observeFile(spot, path, stats, options);
+      case 'directory':
+        return observeDirectory(spot, stats);
+      case 'link':
+        return observeLink(spot, stats);
+      default:
+        return { kind: 'unsupported', type: stats.type };
+    }
   } catch (error) {
     if (movedOn.includes(errnoCode(error))) return { kind: 'unstable' };
     return { kind: 'failed', failure: errnoFailure(error, path) };
@@ -90,18 +114,21 @@ export function observeAt(full: string, path: ReplicaPath, options: LookOptions)
 }
 
 /** A directory's times move with its children, so only what is replicated of it must have stayed the same. */
-function observeDirectory(full: string, before: BigIntStats): Observation {
-  const entry: Entry = { kind: 'directory', ...attributesOf(full, before) };
-  const after = lstatSync(full, { bigint: true });
-  const stayed = (['dev', 'ino', 'mode', 'uid', 'gid'] as const).every((key) => after[key] === before[key]);
-  return stayed ? { kind: 'entry', entry, stamp: stampOf(before) } : { kind: 'unstable' };
+function observeDirectory(spot: Spot, before: Stats): Observation {
+  const entry: Entry = { kind: 'directory', ...attributesOf(spot.full, before) };
+  const after = spot.look();
+  const stayed =
+    after !== undefined &&
+    inodeOfStamp(after.stamp) === inodeOfStamp(before.stamp) &&
+    (['type', 'mode', 'uid', 'gid'] as const).every((key) => after[key] === before[key]);
+  return stayed ? { kind: 'entry', entry, stamp: before.stamp } : { kind: 'unstable' };
 }
 
-function observeLink(full: string, before: BigIntStats): Observation {
-  const bytes = readlinkSync(full, { encoding: 'buffer' });
+function observeLink(spot: Spot, before: Stats): Observation {
+  const bytes = readlinkSync(spot.full, { encoding: 'buffer' });
   const target = bytes.toString('utf8');
-  const stamp = stampOf(before);
-  if (stampOf(lstatSync(full, { bigint: true })) !== stamp) return { kind: 'unstable' };
+  const { stamp } = before;
+  if (spot.look()?.stamp !== stamp) return { kind: 'unstable' };
   if (target.includes('\uFFFD') && !bytes.equals(Buffer.from(target))) {
     const detail = `expected a link target in valid UTF-8, found the bytes ${bytes.toString('hex')}`;
     return { kind: 'failed', failure: { reason: 'bad-path', detail } };
@@ -109,20 +136,20 @@ function observeLink(full: string, before: BigIntStats): Observation {
   return { kind: 'entry', entry: { kind: 'symlink', target, ...ownershipOf(before) }, stamp };
 }
 
-function observeFile(full: string, path: ReplicaPath, stats: BigIntStats, options: LookOptions): Observation {
+function observeFile(spot: Spot, path: ReplicaPath, stats: Stats, options: LookOptions): Observation {
   if (stats.size > options.maxFileSizeBytes) {
     const detail = `expected at most ${options.maxFileSizeBytes} bytes (limits.maxFileSize), found ${stats.size}`;
     return { kind: 'failed', failure: { reason: 'too-large', detail } };
   }
-  const stamp = stampOf(stats);
+  const { stamp } = stats;
   const entry = options.fresh === true ? undefined : remembered(path, stamp, options.cache);
-  if (entry?.kind !== 'file') return readFile(full, path, stats, options);
+  if (entry?.kind !== 'file') return readFile(spot, path, stats, options);
 
   // The file is as it was; what its ids are called may have changed all the same.
   const { owner, group } = ownershipOf(stats);
   if (entry.owner === owner && entry.group === group && !namesAccounts(entry.xattrs))
     return { kind: 'entry', entry, stamp };
-  const current: Entry = { ...entry, owner, group, xattrs: readXattrs(full) };
+  const current: Entry = { ...entry, owner, group, xattrs: readXattrs(spot.full) };
   return { kind: 'entry', entry: current, stamp };
 }
 
@@ -132,35 +159,28 @@ function remembered(path: ReplicaPath, stamp: string, cache: EntryCache | undefi
 }
 
 /** Reads and hashes a file between two looks at its inode and its name. */
-function readFile(full: string, path: ReplicaPath, before: BigIntStats, options: LookOptions): Observation {
-  const stamp = stampOf(before);
+function readFile(spot: Spot, path: ReplicaPath, before: Stats, options: LookOptions): Observation {
+  const { stamp } = before;
   // Taken before it is read: what is written from here on must show in the times for the entry to be kept.
   const now = options.now?.() ?? Date.now();
   const { cache } = options;
   const asBefore = options.fresh === true ? cache?.packed(path, stamp) : undefined;
   const isToRemember = cache !== undefined && asBefore === undefined;
-  const fd = openQuietly(full);
+  const fd = openQuietly(spot);
   try {
     const written = isToRemember || options.checkWriters ? isOpenForWriting(fd) : undefined;
     if (options.checkWriters && written === true) return { kind: 'unstable' };
-    if (stampOf(fstatSync(fd, { bigint: true })) !== stamp) return { kind: 'unstable' };
+    if (statsOfOpen(fd).stamp !== stamp) return { kind: 'unstable' };
     let bytes: Uint8Array | undefined;
-    const { digest, size } = sha256OfFile(fd, Number(before.size), (whole) => {
+    const { digest, size } = sha256OfFile(fd, before.size, (whole) => {
       bytes = whole;
     });
-    const entry: Entry = {
-      kind: 'file',
-      digest,
-      size,
-      mtime: timeText(before.mtimeNs),
-      ...attributesOf(fd, before),
-    };
+    const { mtime } = before;
+    const entry: Entry = { kind: 'file', digest, size, mtime, ...attributesOf(fd, before) };
     // The same inode with the same times under the same name, so fstat would say the same.
-    if (stampOf(lstatSync(full, { bigint: true })) !== stamp || BigInt(size) !== before.size)
-      return { kind: 'unstable' };
-    const racy = [before.ctimeNs, before.mtimeNs].some((time) => now - Number(time / 1_000_000n) <= racyMs);
+    if (spot.look()?.stamp !== stamp || size !== before.size) return { kind: 'unstable' };
     // A writer may hold a mapping, through which bytes change long before the times do.
-    if (isToRemember && !racy && written !== true) cache.set(path, stamp, entry);
+    if (isToRemember && now - before.changedAtMs > racyMs && written !== true) cache.set(path, stamp, entry);
     // Bytes that changed while no time did: a disk that fails, or somebody who writes to the device.
     if (asBefore !== undefined && asBefore !== packEntry(entry)) cache?.delete(path);
     if (bytes !== undefined) options.onContent?.(bytes);
@@ -174,12 +194,16 @@ function readFile(full: string, path: ReplicaPath, before: BigIntStats, options:
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Reading for ourselves is no use of the file: its access time stays where the kernel lets us. */
-function openQuietly(full: string): number {
+function openQuietly(spot: Pick<Spot, 'full' | 'place' | 'name'>): number {
+  const open = (flags: number): number =>
+    spot.place === undefined || spot.name === undefined
+      ? openSync(spot.full, flags)
+      : openBelow(spot.place.fd, spot.name, flags);
   try {
-    return openSync(full, readFlags | constants.O_NOATIME);
+    return open(readFlags | constants.O_NOATIME);
   } catch (error) {
     if (errnoCode(error) !== 'EPERM') throw error;
-    return openSync(full, readFlags);
+    return open(readFlags);
   }
 }
 
@@ -187,10 +211,10 @@ function openQuietly(full: string): number {
 export function unreadBytes(full: string, known: string | undefined): number {
   let fd: number | undefined;
   try {
-    fd = openQuietly(full);
-    const stats = fstatSync(fd, { bigint: true });
-    const isUnread = stats.isFile() && stampOf(stats) !== known && isOpenForWriting(fd) !== true;
-    return isUnread ? Number(stats.size) : 0;
+    fd = openQuietly({ full });
+    const { type, size, stamp } = statsOfOpen(fd);
+    const isUnread = type === 'file' && stamp !== known && isOpenForWriting(fd) !== true;
+    return isUnread ? size : 0;
   } catch (error) {
     // The look that follows tells what is the matter.
     if (errnoCode(error) === '') throw error;
@@ -200,16 +224,18 @@ export function unreadBytes(full: string, known: string | undefined): number {
   }
 }
 
-function ownershipOf(stats: BigIntStats): Ownership {
-  return { owner: ownerName(Number(stats.uid)), group: groupName(Number(stats.gid)) };
+type Owned = Pick<Stats, 'uid' | 'gid'>;
+
+function ownershipOf({ uid, gid }: Owned): Ownership {
+  return { owner: ownerName(uid), group: groupName(gid) };
 }
 
 /** What is replicated of any file besides its content. Throws system errors. */
 export function attributesOf(
   target: Target,
-  stats: BigIntStats,
+  stats: Owned & Pick<Stats, 'mode'>,
 ): Ownership & { mode: number; xattrs: Xattrs } {
-  return { mode: Number(stats.mode & 0o7777n), ...ownershipOf(stats), xattrs: readXattrs(target) };
+  return { mode: stats.mode, ...ownershipOf(stats), xattrs: readXattrs(target) };
 }
 
 /** Whether every change after `now` (milliseconds since 1970) will give what has this stamp another one. */
@@ -218,48 +244,24 @@ export function tellsOfChanges(stamp: string, now: number): boolean {
   return [mtimeNs, ctimeNs].every((time) => now - Number(time) / 1e6 > racyMs);
 }
 
-/**
- * Identifies an inode and its state: any change of content or attributes moves the ctime, which nobody can set. The kernel's
- * clock moves in ticks, so that two changes within one may look like one: see tellsOfChanges.
- */
-export function stampOf(stats: BigIntStats): string {
-  return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
-}
-
 /** The stamp of what has this name now; undefined where nothing has, or that cannot be told. */
-export function stampAt(full: string): string | undefined {
-  const stats = statsAt(full);
-  return stats === undefined ? undefined : stampOf(stats);
+export function stampOfChild(place: Place, name: string): string | undefined {
+  return toldOf(place, name)?.stamp;
 }
 
 /** The letter with which the packed entry of what has this name begins; undefined where there is nothing to be replicated. */
-export function kindAt(full: string): 'f' | 'd' | 'l' | undefined {
-  const stats = statsAt(full);
-  if (stats?.isFile()) return 'f';
-  if (stats?.isDirectory()) return 'd';
-  return stats?.isSymbolicLink() ? 'l' : undefined;
+export function kindOfChild(place: Place, name: string): 'f' | 'd' | 'l' | undefined {
+  const type = toldOf(place, name)?.type;
+  return type === 'file' || type === 'directory' || type === 'link' ? letters[type] : undefined;
 }
 
-function statsAt(full: string): BigIntStats | undefined {
+const letters = { file: 'f', directory: 'd', link: 'l' } as const;
+
+function toldOf(place: Place, name: string): Stats | undefined {
   try {
-    return lstatSync(full, { bigint: true });
+    return statsOfChild(place, name);
   } catch (error) {
     if (errnoCode(error) === '') throw error;
     return undefined;
   }
-}
-
-/** Nanoseconds since 1970 as `SECONDS.NANOSECONDS`; before 1970 the seconds are negative, the rest counts up. */
-export function timeText(nanoseconds: bigint): string {
-  const billion = 1_000_000_000n;
-  const rest = ((nanoseconds % billion) + billion) % billion;
-  return `${(nanoseconds - rest) / billion}.${rest.toString().padStart(9, '0')}`;
-}
-
-function typeOf(stats: BigIntStats): Extract<Observation, { kind: 'unsupported' }>['type'] {
-  if (stats.isFIFO()) return 'fifo';
-  if (stats.isSocket()) return 'socket';
-  if (stats.isCharacterDevice()) return 'character-device';
-  if (stats.isBlockDevice()) return 'block-device';
-  return 'unknown';
 }

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -17,6 +17,7 @@ import type { DirectoryEntry, Entry, FileEntry, SymlinkEntry } from '../core/ent
 import type { PathFailure } from '../core/failure.ts';
 import { temporaryNameFor } from '../core/path.ts';
 import { applyAttributes, changeAttributes, ownerIds } from './attributes.ts';
+import { openBelow } from './below.ts';
 import { errnoFailure } from './errno.ts';
 import { type CallResult, renameExchange, renameNoReplace, setTimes } from './native.ts';
 import { plainAside, plainExchange, plainNoReplace } from './plain-rename.ts';
@@ -25,8 +26,13 @@ import { WriteBack } from './write-back.ts';
 /** A directory that was opened without following links; its children are reached through its descriptor. */
 export type Place = { readonly fd: number; child(name: string): string };
 
-/** Something complete under a temporary name, waiting to take the place of its target. */
-export type Staged = { readonly temporary: string; readonly temporaryName: string; readonly target: string };
+/** Something complete under a temporary name, waiting to take the place of its target. `place` holds both names. */
+export type Staged = {
+  readonly place: Place;
+  readonly temporary: string;
+  readonly temporaryName: string;
+  readonly target: string;
+};
 
 export type Placement =
   /** In place. `displaced`: where the former entry now is, under a temporary name; undefined if there was none. */
@@ -51,14 +57,16 @@ function attempt<Value>(effect: () => Value): Outcome<Value> {
 
 export function stagedNames(place: Place, name: string, nonce: string): Staged {
   const temporaryName = temporaryNameFor(name, nonce);
-  return { temporaryName, temporary: place.child(temporaryName), target: place.child(name) };
+  return { place, temporaryName, temporary: place.child(temporaryName), target: place.child(name) };
 }
 
 /** A file on its way: readable by root alone until owner, mode and attributes are set, unseen until it is placed. */
 export class StagedFile {
   readonly names: Staged;
   readonly #fd: number;
-  readonly #hash: Hash = createHash('sha256');
+  /** Of what comes in parts; `#digest` of what comes as a whole, which takes a quarter of the time. */
+  #hash: Hash | undefined;
+  #digest: string | undefined;
   readonly #writeBack: WriteBack;
   #size = 0;
   #open = true;
@@ -75,16 +83,33 @@ export class StagedFile {
   static create(place: Place, name: string, nonce: string): Outcome<StagedFile> {
     const names = stagedNames(place, name, nonce);
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR | constants.O_NOFOLLOW;
-    return attempt(() => new StagedFile(names, openSync(names.temporary, flags, 0o600)));
+    return attempt(() => new StagedFile(names, openBelow(place.fd, names.temporaryName, flags, 0o600)));
   }
 
+  /** All of the content. */
+  writeWhole(bytes: Uint8Array): PathFailure | undefined {
+    if (this.#size > 0) throw new Error(`${this.names.temporaryName} has a part already`);
+    return this.#write(bytes, () => {
+      this.#digest = hash('sha256', bytes, 'hex');
+    });
+  }
+
+  /** The next part. */
   write(bytes: Uint8Array): PathFailure | undefined {
+    if (this.#digest !== undefined) throw new Error(`${this.names.temporaryName} is whole`);
+    return this.#write(bytes, () => {
+      this.#hash ??= createHash('sha256');
+      this.#hash.update(bytes);
+    });
+  }
+
+  #write(bytes: Uint8Array, digest: () => void): PathFailure | undefined {
     // The number may belong to another file by now.
     if (!this.#open) throw new Error(`${this.names.temporaryName} is closed`);
     if (this.#broken !== undefined) return this.#broken;
     const written = attempt(() => {
       for (let at = 0; at < bytes.byteLength; ) at += writeSync(this.#fd, bytes, at);
-      this.#hash.update(bytes);
+      digest();
       this.#size += bytes.byteLength;
       this.#writeBack.reached(this.#size);
     });
@@ -108,7 +133,7 @@ export class StagedFile {
   finish(put: FileEntry): PathFailure | undefined {
     if (!this.#open) throw new Error(`${this.names.temporaryName} is closed`);
     if (this.#broken !== undefined) return this.#broken;
-    const digest = this.#hash.digest('hex');
+    const digest = this.#digest ?? (this.#hash ?? createHash('sha256')).digest('hex');
     if (this.#size !== put.size || digest !== put.digest) {
       const detail = `expected ${put.size} bytes with SHA-256 ${put.digest}, received ${this.#size} with ${digest}`;
       return { reason: 'digest-mismatch', detail };

@@ -13,6 +13,8 @@ const emptyPath = 0x1000;
 /** Type, mode, owner, inode, size and times. */
 const wanted = 0x7ff;
 const typeBits = 0o170000;
+/** ENOENT, the same on every architecture. */
+const noSuchName = 2;
 
 /** struct statx of Linux, the same on every architecture, in units of four bytes. */
 const at = {
@@ -32,6 +34,11 @@ const at = {
  * group. Any change of content or attributes moves the ctime, which nobody can set.
  */
 export const stateLength = 12;
+/** Where they stand in struct statx. */
+const inOrderOfState = [
+  ...[at.device, at.device + 1, at.inode, at.inode + 1, at.size, at.size + 1],
+  ...[at.mtime, at.mtime + 2, at.ctime, at.ctime + 2, at.uid, at.gid],
+];
 /** Those that a stamp tells as well. */
 const stampLength = 10;
 /** Of owner and group where they are not known: no file belongs to it. */
@@ -57,23 +64,33 @@ export class Statx {
   /** Its bytes lie outside of the heap, where nothing is moved, and live as long as this does. */
   readonly #words = new Uint32Array(new ArrayBuffer(256));
   readonly #address = Number(koffi.address(this.#words));
+  #isAbsent = false;
 
   /**
    * The type of what is there, with a state that can be told; undefined for any other type, and for what needs a
    * closer look: no such name, an error, numbers beyond 2^53, times before 1970. Links are not followed. `.` is the directory itself.
    */
   look(directory: number, name: string): InodeType | undefined {
+    this.#isAbsent = false;
     if (name === '' || name === '..' || name.includes('/') || name.includes('\0')) return undefined;
     statx ??= load();
     const answer =
       name === '.'
         ? statx(directory, '', symlinkNoFollow | emptyPath, wanted, this.#address)
         : statx(directory, name, symlinkNoFollow, wanted, this.#address);
-    if (answer !== 0) return undefined;
+    if (answer !== 0) {
+      this.#isAbsent = koffi.errno() === noSuchName;
+      return undefined;
+    }
     if ((this.#word(at.mask) & wanted) !== wanted) return undefined;
     if (!this.#isTime(at.mtime) || !this.#isTime(at.ctime)) return undefined;
     if (this.#word(at.inode + 1) >= 2 ** 21 || this.#word(at.size + 1) >= 2 ** 21) return undefined;
     return types.get(this.#word(at.mode) & typeBits);
+  }
+
+  /** Whether there was no such name. */
+  get isAbsent(): boolean {
+    return this.#isAbsent;
   }
 
   /** Whether it is in the state that begins at `from`. */
@@ -105,17 +122,22 @@ export class Statx {
 
   /** The state, as isAs reads it. */
   get state(): number[] {
-    const wide = [at.device, at.inode, at.size].flatMap((index) => [
-      this.#word(index),
-      this.#word(index + 1),
-    ]);
-    const times = [at.mtime, at.ctime].flatMap((index) => [this.#word(index), this.#word(index + 2)]);
-    return [...wide, ...times, this.uid, this.gid];
+    return inOrderOfState.map((index) => this.#word(index));
   }
 
   /** As of stampOf. */
   get stamp(): string {
     return stampOfState(this.state, 0);
+  }
+
+  /** Permission bits, set-user-id, set-group-id and sticky. */
+  get mode(): number {
+    return this.#word(at.mode) & 0o7777;
+  }
+
+  /** As of timeText. */
+  get mtime(): string {
+    return `${this.#word(at.mtime)}.${nanoseconds(this.#word(at.mtime + 2))}`;
   }
 
   /** Bytes. */
@@ -153,8 +175,13 @@ export function stampOfState(states: ArrayLike<number>, from: number): string {
   const of = (index: number): number => states[from + index] ?? 0;
   const wide = (index: number): number => of(index + 1) * 2 ** 32 + of(index);
   // Decimal, as of a bigint.
-  const time = (index: number): string => `${of(index)}${String(1_000_000_000 + of(index + 1)).slice(1)}`;
+  const time = (index: number): string => `${of(index)}${nanoseconds(of(index + 1))}`;
   return `${deviceNumber(of(0), of(1))}:${wide(2)}:${wide(4)}:${time(6)}:${time(8)}`;
+}
+
+/** Nine digits. */
+function nanoseconds(count: number): string {
+  return String(1_000_000_000 + count).slice(1);
 }
 
 const stampText = /^(\d{1,10}):(\d{1,16}):(\d{1,16}):(\d{1,10})(\d{9}):(\d{1,10})(\d{9})$/;

@@ -5,7 +5,7 @@ import type { Folder } from './folder.ts';
 import { FolderDraft } from './folder-draft.ts';
 import { byBytes, escaped, inOrder, listed } from './listing.ts';
 import type { Observation } from './observation.ts';
-import { type LookOptions, observe, observeAt, racyMs } from './observe.ts';
+import { type LookOptions, observe, observeChild, racyMs } from './observe.ts';
 import { Statx } from './statx.ts';
 import { isPlain, Unchanged, UnreadFile, unchanged } from './unchanged.ts';
 
@@ -205,7 +205,7 @@ export class Walk {
       const found = unchanged({ name, path, type, seen }, walked.known, cache);
       if (found === 'unread' && lazy === true) {
         walked.draft = undefined;
-        yield new UnreadFile(path, () => observeAt(walked.directory.child(name), path, this.#options));
+        yield new UnreadFile(path, () => observeChild(walked.directory, name, path, this.#options));
         return false;
       }
       if (found instanceof Unchanged) {
@@ -230,7 +230,7 @@ export class Walk {
     walked: Walked,
     { name, path, included }: { name: string; path: ReplicaPath; included: boolean },
   ): Generator<Step> {
-    const observation = observeAt(walked.directory.child(name), path, this.#options);
+    const observation = observeChild(walked.directory, name, path, this.#options);
     const { draft } = walked;
     if (!included) draft?.lookAgain(name);
     const noted =

@@ -61,6 +61,7 @@ function reach(member: JournalMember, directories: Directories, log: Log): Reach
   }
   const temporaryName = nameOf(member.temporary);
   const names = {
+    place: parent,
     target: parent.child(nameOf(member.path)),
     temporary: parent.child(temporaryName),
     temporaryName,

@@ -196,7 +196,7 @@ export class Stager {
     if (push.content === 'stream' || push.content === 'delta') return this.#receive(push, replaces, put.size);
     const file = StagedFile.create(parent, nameOf(push.path), this.#options.nonce());
     if (!file.ok) return answer(push, refused(file.failure));
-    return finishFile(at, put, file.value, file.value.write(body));
+    return finishFile(at, put, file.value, file.value.writeWhole(body));
   }
 
   /** Begins a file that outlives this batch. */

@@ -7,7 +7,7 @@ import type { Directories } from '../files/confined.ts';
 import { errnoCode, errnoFailure } from '../files/errno.ts';
 import type { HeldFile } from '../files/held.ts';
 import type { Observation } from '../files/observation.ts';
-import { observeAt } from '../files/observe.ts';
+import { observeChild } from '../files/observe.ts';
 import {
   exchangeBack,
   moveAside,
@@ -219,7 +219,8 @@ export class Swapper {
       return known;
     }
     let isUnwritten = false;
-    const found = observeAt(names.temporary, childOf(parentOf(push.path), names.temporaryName), {
+    const { place, temporaryName } = names;
+    const found = observeChild(place, temporaryName, childOf(parentOf(push.path), temporaryName), {
       maxFileSizeBytes: Number.MAX_SAFE_INTEGER,
       checkWriters: true,
       onUnwritten: () => {

@@ -18,7 +18,7 @@ import {
 import { dirname, join } from 'node:path';
 import { isOpenForWriting } from '../files/lease.ts';
 import { renameNoReplace } from '../files/native.ts';
-import { stampOf } from '../files/observe.ts';
+import { stampOf } from '../files/stats.ts';
 import { digestOf, writeAll } from './content.ts';
 
 /** An object without a version is what a crash between two steps left; after this long nobody is in between. */

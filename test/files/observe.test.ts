@@ -24,7 +24,8 @@ import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { Directories } from '../../src/files/confined.ts';
 import { setTimes } from '../../src/files/native.ts';
-import { racyMs, stampOf, tellsOfChanges, unreadBytes } from '../../src/files/observe.ts';
+import { racyMs, tellsOfChanges, unreadBytes } from '../../src/files/observe.ts';
+import { stampOf } from '../../src/files/stats.ts';
 import { entryOf, failureOf, look, memoryCache, replica, run, temporaryFolder } from './fixture.ts';
 
 const absent = { kind: 'entry', entry: { kind: 'absent' }, stamp: '' };

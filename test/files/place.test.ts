@@ -89,13 +89,15 @@ function failureOf(placement: Placement) {
 
 test('the temporary name lies beside the target and is known as one of ours', () => {
   using folder = temporaryFolder();
-  const short = stagedNames({ fd: -1, child: folder.at }, 'conf', nonce);
+  const place = { fd: -1, child: folder.at };
+  const short = stagedNames(place, 'conf', nonce);
   assert.deepEqual(short, {
+    place,
     temporaryName: `.conf.bmcs-${nonce}~`,
     temporary: folder.at(`.conf.bmcs-${nonce}~`),
     target: folder.at('conf'),
   });
-  const long = stagedNames({ fd: -1, child: folder.at }, 'x'.repeat(255), nonce);
+  const long = stagedNames(place, 'x'.repeat(255), nonce);
   assert.ok(isTemporaryName(long.temporaryName) && long.temporaryName.length <= 255);
 });
 

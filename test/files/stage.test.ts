@@ -231,8 +231,10 @@ test('a file of which a part could not be written is never finished, whatever wa
   using at = openPlace();
   const place = new URL('../../src/files/place.ts', import.meta.url).pathname;
   const script = `
+    import { openSync } from 'node:fs';
     import { StagedFile } from ${JSON.stringify(place)};
-    const place = { fd: -1, child: (name) => ${JSON.stringify(`${at.folder.path}/`)} + name };
+    const folder = ${JSON.stringify(at.folder.path)};
+    const place = { fd: openSync(folder, 'r'), child: (name) => folder + '/' + name };
     const { value: file } = StagedFile.create(place, 'conf', '${nonce}');
     const told = [file.write(Buffer.from('whole')), file.write(Buffer.alloc(5000, 'x')), file.write(Buffer.alloc(0))];
     told.push(file.finish(${JSON.stringify(fileEntry('whole'))}));
@@ -240,6 +242,35 @@ test('a file of which a part could not be written is never finished, whatever wa
   const said = run('prlimit', '--fsize=4096', process.execPath, '--input-type=module', '-e', script);
   assert.equal(said, '["fine","io","io","io"] undefined\n');
   assert.deepEqual(at.names(), []);
+});
+
+test('a content that comes as a whole is checked like one that comes in parts', () => {
+  using at = openPlace();
+  for (const [content, put, expected] of [
+    ['whole', 'whole', undefined],
+    ['', '', undefined],
+    ['other', 'whole', 'digest-mismatch'],
+    ['longer', 'whole', 'digest-mismatch'],
+  ] as const) {
+    const file = created(StagedFile.create(at.place, 'conf', nonce));
+    assert.equal(file.writeWhole(Buffer.from(content)), undefined);
+    assert.equal(file.finish(fileEntry(put))?.reason, expected, content);
+    assert.equal(readFileSync(file.names.temporary, 'utf8'), content);
+    file.discard();
+  }
+});
+
+test('nothing is added to a content that came as a whole, and no whole to a part', () => {
+  using at = openPlace();
+  const whole = created(StagedFile.create(at.place, 'conf', nonce));
+  assert.equal(whole.writeWhole(Buffer.from('a')), undefined);
+  assert.throws(() => whole.write(Buffer.from('b')), /is whole/);
+  assert.equal(whole.finish(fileEntry('a')), undefined);
+  whole.discard();
+  const part = created(StagedFile.create(at.place, 'conf', nonce));
+  assert.equal(part.write(Buffer.from('a')), undefined);
+  assert.throws(() => part.writeWhole(Buffer.from('b')), /has a part/);
+  part.discard();
 });
 
 test('a file whose descriptor is closed takes no more', () => {

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { test } from 'node:test';
-import { stampOf } from '../../src/files/observe.ts';
+import { stampOf } from '../../src/files/stats.ts';
 import { type InodeType, Statx, stampOfState, stateOfStamp } from '../../src/files/statx.ts';
 import { run, temporaryFolder } from './fixture.ts';
 

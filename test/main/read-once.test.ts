@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { lstatSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { stampOf } from '../../src/files/observe.ts';
+import { stampOf } from '../../src/files/stats.ts';
 import { openDatabase } from '../../src/state/database.ts';
 import { eventually } from '../world/eventually.ts';
 import { Pair } from '../world/pair.ts';

@@ -22,7 +22,7 @@ import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { FileEntry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
-import { stampOf } from '../../src/files/observe.ts';
+import { stampOf } from '../../src/files/stats.ts';
 import type { Retention } from '../../src/state/retention.ts';
 import { VersionStore } from '../../src/state/versions.ts';
 import { another, exitOf, failure, file, opened, path, peer, temporaryFolder } from './fixture.ts';
