@@ -3,6 +3,7 @@ import type { DirectoryEntry, FileEntry, Ownership } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { errnoFailure } from './errno.ts';
 import { groupId, ownerId } from './owners.ts';
+import { statsOfOpen } from './stats.ts';
 import { applyXattrs, checkXattrs, readXattrs } from './xattr.ts';
 
 export type OwnerIds =
@@ -32,9 +33,15 @@ export function applyAttributes(fd: number, put: FileEntry | DirectoryEntry): Pa
   if (!ids.ok) return ids.failure;
   const never = checkXattrs(put.xattrs);
   if (never !== undefined) return never;
-  const owned = failureOf(() => fchownSync(fd, ids.value.uid, ids.value.gid));
+  const owned = failureOf(() => giveTo(fd, ids.value));
   if (owned !== undefined) return owned;
   return applyXattrs(fd, put.xattrs) ?? failureOf(() => fchmodSync(fd, put.mode));
+}
+
+/** Most files are root's from the start, and to say so again takes a transaction of the file system. */
+function giveTo(fd: number, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
+  const now = statsOfOpen(fd);
+  if (now.uid !== uid || now.gid !== gid) fchownSync(fd, uid, gid);
 }
 
 /**

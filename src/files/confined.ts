@@ -38,8 +38,14 @@ export type DirectoriesOptions = {
   readonly checkPlace?: 'each-time' | 'when-told' | 'never';
 };
 
-/** `where`: what the kernel called the directory when it was opened; with `when-told`, what it must have called it. */
-type Held = { readonly directory: OpenDirectory; readonly where: string };
+/**
+ * `where`: what the kernel called the directory when it was opened; with `when-told`, what it must have called it. `askedAt`: when
+ * it was last asked, by the clock of `performance`.
+ */
+type Held = { readonly directory: OpenDirectory; readonly where: string; askedAt: number };
+
+/** The place of a directory that was asked for so lately need not be asked for by `parentLately`. Milliseconds. */
+const latelyMs = 1;
 
 /** libuv adds O_CLOEXEC to every open. */
 const rootFlags = constants.O_RDONLY | constants.O_DIRECTORY;
@@ -83,11 +89,22 @@ export class Directories implements Disposable {
     return this.open(parentOf(path));
   }
 
+  /**
+   * As parentOf, where the directory is as it was found within the last millisecond: for a first look at many paths of one
+   * directory, each of which is made sure of by parentOf before anything is put in place.
+   */
+  parentLately(path: ReplicaPath): OpenParent {
+    const held = this.#open.get(parentOf(path));
+    if (held !== undefined && performance.now() - held.askedAt < latelyMs) return held.directory;
+    return this.parentOf(path);
+  }
+
   /** The directory itself. */
   open(path: ReplicaPath): OpenParent {
     const held = this.#open.get(path);
     if (held !== undefined) {
       if (this.#checkPlace !== 'each-time' || whereIs(held.directory.fd) === held.where) {
+        held.askedAt = performance.now();
         if (this.#maxOpen !== Number.POSITIVE_INFINITY) this.#touch(path, held);
         return held.directory;
       }
@@ -162,7 +179,7 @@ export class Directories implements Disposable {
       fd,
       child: (name) => `/proc/self/fd/${fd}/${checked(name)}`,
     };
-    this.#open.set(path, { directory, where: this.#whereNow(path, fd) });
+    this.#open.set(path, { directory, where: this.#whereNow(path, fd), askedAt: performance.now() });
     for (const [oldest, { directory: old }] of this.#open) {
       if (this.#open.size <= this.#maxOpen) break;
       this.#open.delete(oldest);

@@ -76,7 +76,7 @@ export class Stager {
       return answer(push, refused(outside));
     }
     // To `observe` nothing is below a link, so a deletion there is done. Anything else has no place to go.
-    const parent = where.directories.parentOf(path);
+    const parent = where.directories.parentLately(path);
     if (!parent.ok && parent.reason === 'not-confined' && put.kind !== 'absent')
       return answer(push, refused(parent));
     const now = Date.now();

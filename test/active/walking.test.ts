@@ -50,11 +50,11 @@ describe('a walk that is asked for', () => {
     const walks = new Walks();
     walks.pending = 1000;
     walks.walking.walk(first);
-    await walks.after(100);
+    await walks.after(400);
     walks.walking.walk(second);
-    await walks.after(100);
+    await walks.after(400);
     assert.deepEqual(walks.walked, []);
-    await walks.after(100);
+    await walks.after(400);
     assert.deepEqual(walks.walked, [first, second]);
   });
 

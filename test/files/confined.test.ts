@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { test } from 'node:test';
+import { blockThread } from '../../src/files/block-thread.ts';
 import { Directories } from '../../src/files/confined.ts';
 import { replica, run, temporaryFolder } from './fixture.ts';
 
@@ -115,6 +116,24 @@ test('a directory that was swapped for a link is not followed, and leads nowhere
   const after = directories.open(replica('/etc'));
   assert.ok(!after.ok);
   assert.equal(after.reason, 'not-confined');
+});
+
+test('where a directory is is asked for again after a millisecond, and at once by who places something', () => {
+  using folder = temporaryFolder();
+  mkdirSync(folder.at('root/etc'), { recursive: true });
+  using directories = new Directories(folder.at('root'));
+  const first = directories.parentLately(replica('/etc/a'));
+  assert.ok(first.ok);
+  renameSync(folder.at('root/etc'), folder.at('root/moved'));
+  mkdirSync(folder.at('root/etc'));
+
+  const placing = directories.parentOf(replica('/etc/a'));
+  assert.ok(placing.ok && placing.fd !== first.fd);
+  renameSync(folder.at('root/etc'), folder.at('root/moved-too'));
+  blockThread(2);
+  const looking = directories.parentLately(replica('/etc/a'));
+  assert.ok(!looking.ok);
+  assert.equal(looking.reason, 'parent-missing');
 });
 
 test('a directory that was replaced is opened anew, and so is what lies below it', () => {
