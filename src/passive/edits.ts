@@ -3,6 +3,7 @@ import { DirtyPaths } from '../core/dirty.ts';
 import { type Entry, sameEntry } from '../core/entry.ts';
 import { isBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
+import { racyMs } from '../files/observe.ts';
 import type { Scanned } from '../files/walk.ts';
 import type { Hint } from '../watch/hint.ts';
 import { topmost } from '../watch/second-looks.ts';
@@ -46,10 +47,11 @@ const looksPerTurn = 200;
 const looksAtOnce = 5;
 const lookAgainMs = 100;
 /**
- * How long a path rests before it is judged. Nearly all that happens here is a receiver's doing: when it has placed and
- * remembered a batch, one look is enough, and until then it has the processors for itself. Milliseconds.
+ * How long nothing happens before what happened is judged, as long as a second allows. Nearly all of it is a receiver's doing: when
+ * it has placed and remembered a batch, one look is enough, and until then it has the processors for itself. What is read sooner
+ * after it changed may not be remembered, and would be read once more. Milliseconds.
  */
-const restMs = 30;
+const restMs = racyMs + 10;
 /**
  * So many paths at once are a receiver's doing for sure. While more come, they wait for it to finish, as long as a
  * second allows: an edit among them is to be told within one. Then they are glanced at: what shows by size and time what
@@ -198,8 +200,9 @@ export class Edits {
     this.#timer = undefined;
     const now = this.#options.now();
     const comesMore = this.#comesMore(now);
+    const restLeftMs = comesMore ? burstRestMs : restMs - (now - this.#hintedAt);
+    if (restLeftMs > 0 && now - this.#burstSince < longestBurstRestMs) return this.#planLooks(restLeftMs);
     if (!comesMore) this.#burstSince = now;
-    else if (now - this.#burstSince < longestBurstRestMs) return this.#planLooks(burstRestMs);
     let due = this.#dirty.takeDue(now, looksPerTurn);
     // All that has gathered is looked at before the next rest begins.
     if (due.length < looksPerTurn) this.#burstSince = now;

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import type { KnownConflict } from '../../src/core/conflict.ts';
 import { absent, type Entry, type FileEntry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
+import { racyMs } from '../../src/files/observe.ts';
 import { Edits } from '../../src/passive/edits.ts';
 
 const paths = Array.from({ length: 300 }, (_, index) => `/etc/d/${index}` as ReplicaPath);
@@ -196,7 +197,33 @@ describe('what a receiver does in a burst', () => {
     const passive = new Passive();
     passive.placed([first]);
     passive.hint([first]);
-    mock.timers.tick(40);
+    mock.timers.tick(70);
     assert.deepEqual(passive.read, [first]);
+  });
+
+  it('has each path rest until what is read of it can be remembered', () => {
+    const passive = new Passive();
+    const few = paths.slice(0, 5);
+    passive.placed(few);
+    for (const path of few) {
+      passive.hint([path]);
+      mock.timers.tick(40);
+    }
+    assert.deepEqual(passive.read, []);
+    mock.timers.tick(racyMs - 40);
+    assert.deepEqual(passive.read, []);
+    mock.timers.tick(20);
+    assert.deepEqual(new Set(passive.read), new Set(few));
+  });
+
+  it('hides no edit that goes on and on: it is told within a second', () => {
+    const passive = new Passive();
+    passive.placed(paths);
+    passive.disk.set(first, file('b', '2.000000000'));
+    for (let ms = 0; ms < 800; ms += 40) {
+      passive.hint([first]);
+      mock.timers.tick(40);
+    }
+    assert.deepEqual(passive.recorded, [first]);
   });
 });
