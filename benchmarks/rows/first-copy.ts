@@ -42,7 +42,7 @@ const megabytes = ({ bytes }: Size): string => `${Math.round(bytes / 1e6)} MB`;
 export const firstCopy: Row = {
   name: 'first-copy',
   title: (size) => `First copy of ${size.files} files, ${megabytes(size)}, to an empty node, daemons up`,
-  repeat: 5,
+  repeat: 12,
   peers: [
     ...[bare, confsync, confsyncResync, rsync, rsyncWarm, lsyncdNow],
     ...[unison, csync2Plain, csync2Ssl].map((peer) => ({ ...peer, mostSamples: 2 })),

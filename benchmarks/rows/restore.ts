@@ -48,7 +48,7 @@ async function build(peer: Peer, made: Made): Promise<Pick<Series, 'sample' | 'c
 export const resyncRestored: Row = {
   name: 'resync-restored',
   title: ({ files }: Size) => `Resync after a restore of the passive node that changed 1 % of ${files} files`,
-  repeat: 3,
+  repeat: 10,
   peers: [confsyncResyncServed, confsyncResync, rsync, rsyncWarm, { ...unison, mostSamples: 1 }],
   bars: [{ of: confsyncResyncServed.name, times: 0.5, against: rsync.name }],
   scale: many,
