@@ -3,6 +3,7 @@ import type { Entry } from '../core/entry.ts';
 import type { Reason } from '../core/failure.ts';
 import { isAtOrBelow, type ReplicaPath } from '../core/path.ts';
 import { compare, type Difference } from './compare.ts';
+import { ping } from './questions.ts';
 import type { Replicator } from './replicator.ts';
 import type { PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
@@ -90,6 +91,8 @@ export async function resync(options: ResyncOptions): Promise<ResyncReport | und
     );
   }
   await Promise.all(results);
+  // What is displaced becomes a version right after its answer, and lies beside its target until then: that is over as well.
+  if (results.length > 0) await ping(options.session);
   options.replicator.agreements.commit();
   return report;
 }

@@ -6,6 +6,7 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -15,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
+import { isTemporaryName } from '../../src/core/path.ts';
 import { eventually } from '../world/eventually.ts';
 import { Pair } from '../world/pair.ts';
 import { differences, write } from '../world/tree.ts';
@@ -124,6 +126,17 @@ describe('resync', () => {
     await assertRepairs(pair);
     assert.equal(await held(), 0, daemon.log());
     assert.equal(await daemon.stop(), 0);
+  });
+
+  it('leaves nothing under a temporary name when it ends, however much it overwrites', async () => {
+    await using pair = await Pair.open();
+    const names = Array.from({ length: 1000 }, (_, index) => `etc/overwritten-${index}.conf`);
+    write(pair.root('active'), Object.fromEntries(names.map((name) => [name, `right ${name}\n`])));
+    write(pair.root('passive'), Object.fromEntries(names.map((name) => [name, `wrong ${name}\n`])));
+    const { code, stdout, stderr } = await pair.run('active', ['resync', '--yes']);
+    const left = readdirSync(pair.at('passive', 'etc')).filter(isTemporaryName);
+    assert.equal(code, 0, `${stdout}${stderr}`);
+    assert.deepEqual(left, []);
   });
 
   describe('of less than all, one after the other on the same nodes', () => {
