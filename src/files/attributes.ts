@@ -1,4 +1,4 @@
-import { fchmodSync, fchownSync, fstatSync } from 'node:fs';
+import { fchmodSync, fchownSync } from 'node:fs';
 import type { DirectoryEntry, FileEntry, Ownership } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { errnoFailure } from './errno.ts';
@@ -51,12 +51,12 @@ function giveTo(fd: number, { uid, gid }: { readonly uid: number; readonly gid: 
 export function changeAttributes(fd: number, put: FileEntry | DirectoryEntry): PathFailure | undefined {
   let undo: () => void = () => undefined;
   const unread = failureOf(() => {
-    const { uid, gid, mode } = fstatSync(fd);
+    const { uid, gid, mode } = statsOfOpen(fd);
     const xattrs = readXattrs(fd);
     undo = () => {
       fchownSync(fd, uid, gid);
       applyXattrs(fd, xattrs);
-      fchmodSync(fd, mode & 0o7777);
+      fchmodSync(fd, mode);
     };
   });
   if (unread !== undefined) return unread;

@@ -11,7 +11,7 @@ import type { Target } from './native.ts';
 import type { EntryCache, Observation } from './observation.ts';
 import { groupName, ownerName } from './owners.ts';
 import type { Place } from './place.ts';
-import { inodeOfStamp, type Stats, statsAt, statsOfChild, statsOfOpen } from './stats.ts';
+import { inodeOfStamp, type Stats, statsAt, statsIfTold, statsOfChild, statsOfOpen } from './stats.ts';
 import { namesAccounts, readXattrs } from './xattr.ts';
 
 export type LookOptions = {
@@ -71,21 +71,28 @@ export function observeChild(
   path: ReplicaPath,
   options: LookOptions,
 ): Observation {
-  const full = place.child(name);
-  return observeSpot({ full, look: () => statsOfChild(place, name), place, name }, path, options);
+  const spot: Spot = {
+    full: place.child(name),
+    look: () => statsOfChild(place, name),
+    open: (flags) => openBelow(place.fd, name, flags),
+  };
+  return observeSpot(spot, path, options);
 }
 
 /** As observe, for a full path, which may lead through a descriptor. */
 export function observeAt(full: string, path: ReplicaPath, options: LookOptions): Observation {
-  return observeSpot({ full, look: () => statsAt(full) }, path, options);
+  return observeSpot(
+    { full, look: () => statsAt(full), open: (flags) => openSync(full, flags) },
+    path,
+    options,
+  );
 }
 
-/** Where to look. With the open directory and the name in it calls need not lead through `/proc/self/fd`. */
+/** Where to look. In an open directory the calls need not lead through `/proc/self/fd`. */
 type Spot = {
   readonly full: string;
   look(): Stats | undefined;
-  readonly place?: Place;
-  readonly name?: string;
+  open(flags: number): number;
 };
 
 function observeSpot(spot: Spot, path: ReplicaPath, options: LookOptions): Observation {
@@ -166,7 +173,7 @@ function readFile(spot: Spot, path: ReplicaPath, before: Stats, options: LookOpt
   const { cache } = options;
   const asBefore = options.fresh === true ? cache?.packed(path, stamp) : undefined;
   const isToRemember = cache !== undefined && asBefore === undefined;
-  const fd = openQuietly(spot);
+  const fd = openQuietly(spot.open);
   try {
     const written = isToRemember || options.checkWriters ? isOpenForWriting(fd) : undefined;
     if (options.checkWriters && written === true) return { kind: 'unstable' };
@@ -194,11 +201,7 @@ function readFile(spot: Spot, path: ReplicaPath, before: Stats, options: LookOpt
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Reading for ourselves is no use of the file: its access time stays where the kernel lets us. */
-function openQuietly(spot: Pick<Spot, 'full' | 'place' | 'name'>): number {
-  const open = (flags: number): number =>
-    spot.place === undefined || spot.name === undefined
-      ? openSync(spot.full, flags)
-      : openBelow(spot.place.fd, spot.name, flags);
+function openQuietly(open: Spot['open']): number {
   try {
     return open(readFlags | constants.O_NOATIME);
   } catch (error) {
@@ -211,7 +214,7 @@ function openQuietly(spot: Pick<Spot, 'full' | 'place' | 'name'>): number {
 export function unreadBytes(full: string, known: string | undefined): number {
   let fd: number | undefined;
   try {
-    fd = openQuietly({ full });
+    fd = openQuietly((flags) => openSync(full, flags));
     const { type, size, stamp } = statsOfOpen(fd);
     const isUnread = type === 'file' && stamp !== known && isOpenForWriting(fd) !== true;
     return isUnread ? size : 0;
@@ -246,22 +249,13 @@ export function tellsOfChanges(stamp: string, now: number): boolean {
 
 /** The stamp of what has this name now; undefined where nothing has, or that cannot be told. */
 export function stampOfChild(place: Place, name: string): string | undefined {
-  return toldOf(place, name)?.stamp;
+  return statsIfTold(place, name)?.stamp;
 }
 
 /** The letter with which the packed entry of what has this name begins; undefined where there is nothing to be replicated. */
 export function kindOfChild(place: Place, name: string): 'f' | 'd' | 'l' | undefined {
-  const type = toldOf(place, name)?.type;
+  const type = statsIfTold(place, name)?.type;
   return type === 'file' || type === 'directory' || type === 'link' ? letters[type] : undefined;
 }
 
 const letters = { file: 'f', directory: 'd', link: 'l' } as const;
-
-function toldOf(place: Place, name: string): Stats | undefined {
-  try {
-    return statsOfChild(place, name);
-  } catch (error) {
-    if (errnoCode(error) === '') throw error;
-    return undefined;
-  }
-}

@@ -1,8 +1,8 @@
 import type { Entry } from '../core/entry.ts';
 import { nameOf, type ReplicaPath } from '../core/path.ts';
-import type { Directories, OpenDirectory } from './confined.ts';
+import type { Directories } from './confined.ts';
 import { groupName, ownerName } from './owners.ts';
-import { type Stats, statsOfChild } from './stats.ts';
+import { statsIfTold } from './stats.ts';
 
 /**
  * Whether a file or a directory shows this entry at first sight: by type, size, mtime, mode and owners, in one look and
@@ -11,17 +11,8 @@ import { type Stats, statsOfChild } from './stats.ts';
 export function resembles(directories: Directories, path: ReplicaPath, entry: Entry): boolean {
   if (entry.kind !== 'file' && entry.kind !== 'directory') return false;
   const parent = directories.parentOf(path);
-  const stats = parent.ok ? statsOf(parent, nameOf(path)) : undefined;
+  const stats = parent.ok ? statsIfTold(parent, nameOf(path)) : undefined;
   if (stats?.type !== entry.kind || stats.mode !== entry.mode) return false;
   if (ownerName(stats.uid) !== entry.owner || groupName(stats.gid) !== entry.group) return false;
   return entry.kind === 'directory' || (stats.size === entry.size && stats.mtime === entry.mtime);
-}
-
-/** Undefined also for what cannot be looked at: a closer look tells why. */
-function statsOf(parent: OpenDirectory, name: string): Stats | undefined {
-  try {
-    return statsOfChild(parent, name);
-  } catch {
-    return undefined;
-  }
 }

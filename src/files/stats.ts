@@ -35,6 +35,16 @@ export function statsOfChild(place: Place, name: string): Stats | undefined {
   return newest.isAbsent ? undefined : statsAt(place.child(name));
 }
 
+/** As statsOfChild; undefined also where that cannot be told: a closer look tells why. */
+export function statsIfTold(place: Place, name: string): Stats | undefined {
+  try {
+    return statsOfChild(place, name);
+  } catch (error) {
+    if (errnoCode(error) === '') throw error;
+    return undefined;
+  }
+}
+
 /** Of an open file. Throws system errors. */
 export function statsOfOpen(fd: number): Stats {
   newest ??= new Statx();
