@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import ssh2, { type Client, type ConnectConfig } from 'ssh2';
 import { Failure } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
-import { giveUpUnanswered } from '../wire/unanswered.ts';
+import { giveUpUnanswered, roundTripOf } from '../wire/tcp.ts';
 import { NoAnswer } from './no-answer.ts';
 
 /** How to reach one peer over SSH. */
@@ -24,11 +24,15 @@ export type LinkOptions = {
    * after 1, 3, 7 … seconds: who wants to know soon that a link is back asks anew.
    */
   readonly answerDeadlineMs?: number;
+  /** A link with such a round trip counts as slow. Milliseconds, default 10: within a building it is below 1. */
+  readonly slowFromMs?: number;
   readonly signal?: AbortSignal;
 };
 
 export type Link = {
   readonly stream: Duplex;
+  /** Whether it is likely to carry less than both machines compress. */
+  readonly isSlow: boolean;
   /** What the far side wrote to its standard error, the newest end of it, safe to show. */
   complaint(): string;
   close(): void;
@@ -40,6 +44,7 @@ const keepaliveMs = 10_000;
 const keepaliveMisses = 3;
 const keptComplaint = 2000;
 const defaultDeadlineMs = 20_000;
+const defaultSlowMs = 10;
 /** Data that the peer's machine has not confirmed for so long, while nothing else came, will not arrive. Milliseconds. */
 const deadAfterMs = 5000;
 
@@ -73,7 +78,8 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     await connected;
-    return await openChannel(client, options);
+    const isSlow = (roundTripOf(socket) ?? 0) >= (options.slowFromMs ?? defaultSlowMs);
+    return { ...(await openChannel(client, options)), isSlow };
   } catch (error) {
     client.destroy();
     throw error;
@@ -135,7 +141,7 @@ function settings(options: LinkOptions, sock: Socket, onProblem: (failure: Failu
     keepaliveInterval: keepaliveMs,
     keepaliveCountMax: keepaliveMisses,
     algorithms: {
-      // AES-GCM is fast in node:crypto; the optional native code of ssh2 is not needed.
+      // AES-GCM is fast in node:crypto; the optional native code of ssh2 is not needed. What is slow is packed in frames of ours.
       cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'],
       serverHostKey: hostKeyAlgorithms(type) as never,
       compress: ['none'],
@@ -187,7 +193,7 @@ function unreachable(options: LinkOptions, error: Error & { level?: string }): F
   });
 }
 
-function openChannel(client: Client, options: LinkOptions): Promise<Link> {
+function openChannel(client: Client, options: LinkOptions): Promise<Omit<Link, 'isSlow'>> {
   return new Promise((resolve, reject) => {
     const deadlineMs = options.stepDeadlineMs ?? defaultDeadlineMs;
     const timer = setTimeout(

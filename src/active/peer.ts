@@ -235,13 +235,13 @@ export class Peer {
 
   async #useLink(link: Link, signal: AbortSignal): Promise<Ended> {
     const { node, version, seat, watchlistsDigest: watchlists, answerDeadlineMs } = this.#options;
-    const { stream } = link;
+    const { stream, isSlow } = link;
     // Who stops meanwhile has no session yet that he could close.
     const giveUp = (): void => void stream.destroy();
     signal.addEventListener('abort', giveUp, { once: true });
     if (signal.aborted) giveUp();
     const opened = await Session.open({
-      stream,
+      ...{ stream, isSlow },
       purpose: 'replicate',
       node,
       version,

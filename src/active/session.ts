@@ -37,6 +37,8 @@ export type SessionOptions = {
   readonly onEdited?: (paths: readonly ReplicaPath[]) => void;
   /** How long an answer may take when nothing else is heard either, milliseconds. */
   readonly answerDeadlineMs: number;
+  /** Whether what is sent is worth to be compressed. Default no. */
+  readonly isSlow?: boolean;
 };
 
 export type Opened =
@@ -245,6 +247,7 @@ export class Session {
     switch (message.t) {
       case 'welcome':
         this.#speaksAlike = message.version === this.#options.version;
+        if (this.#speaksAlike && this.#options.isSlow === true) this.#connection.pack();
         return this.#greeted({
           kind: 'open',
           session: this,

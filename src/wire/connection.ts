@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { encodeFrame, encodeHead, FrameDecoder, maxBodyBytes, preamble } from './frame.ts';
+import { encodeFrame, encodeHead, FrameDecoder, maxBodyBytes, packFrames, preamble } from './frame.ts';
 import { expectLargeBodies } from './large-bodies.ts';
 import type { Parsed } from './message.ts';
 
@@ -17,6 +17,8 @@ export type ConnectionOptions<In> = {
 
 /** Bytes of frames that are handed to the stream at once, at the latest. */
 const mostGathered = 64 * 1024;
+/** The same where they are packed, which pays the more the more there is. */
+const mostGatheredToPack = 256 * 1024;
 
 /** Messages over any duplex stream. Knows frames and shapes, not what they mean. */
 export class Connection<In, Out extends object> {
@@ -28,6 +30,7 @@ export class Connection<In, Out extends object> {
   /** Frames of this turn of the event loop, and their bytes. */
   #gathered: Buffer[] = [];
   #gatheredBytes = 0;
+  #packs = false;
   #drain: Promise<void> | undefined;
   #drained: (() => void) | undefined;
   /** Who waits until the stream has taken a body. */
@@ -52,6 +55,11 @@ export class Connection<In, Out extends object> {
     return this.#end !== undefined;
   }
 
+  /** From now on what is sent travels compressed where that makes it less. The peer must know packed frames. */
+  pack(): void {
+    this.#packs = true;
+  }
+
   /** Whether the stream takes no more for now. */
   get congested(): boolean {
     return this.open && this.#stream.writableNeedDrain;
@@ -68,12 +76,12 @@ export class Connection<In, Out extends object> {
     this.#gathered.push(frame);
     this.#gatheredBytes += frame.byteLength;
     // What is gathered here the stream does not know of, and it is the stream that says when it is too much.
-    if (this.#gatheredBytes >= mostGathered) this.#flush();
+    if (this.#gatheredBytes >= (this.#packs ? mostGatheredToPack : mostGathered)) this.#flush();
   }
 
   /** As `send`, without a copy of a large body. Resolves when the stream has no use for its memory any more, or is over. */
   sendLarge(message: Out, body: Uint8Array): Promise<void> {
-    if (!this.open || body.byteLength < mostGathered) {
+    if (!this.open || this.#packs || body.byteLength < mostGathered) {
       this.send(message, body);
       return Promise.resolve();
     }
@@ -99,7 +107,7 @@ export class Connection<In, Out extends object> {
     const whole = frames.length === 1 && first !== undefined ? first : Buffer.concat(frames);
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    this.#stream.write(whole);
+    this.#stream.write((this.#packs ? packFrames(whole) : undefined) ?? whole);
   }
 
   /** Resolves when the stream takes more without piling up, or when it is over. */

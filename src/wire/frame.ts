@@ -1,3 +1,5 @@
+import { pack, unpack } from './packed.ts';
+
 /**
  * Framing, without I/O. A stream begins with the preamble, so that a login banner or a shell's
  * output on the same pipe is told apart from the protocol. Frames follow:
@@ -7,7 +9,7 @@
  *     header  JSON in UTF-8
  *     body    raw bytes
  *
- * Both lengths are checked before any memory is taken.
+ * Both lengths are checked before any memory is taken. A frame without a header holds other frames, packed.
  */
 
 export const preamble = Buffer.from('bm-confsync 1\n', 'latin1');
@@ -26,6 +28,7 @@ export type FrameFault = {
     | 'frame-too-large'
     | 'header-too-large'
     | 'header-not-json'
+    | 'packed-wrongly'
     | 'truncated';
   readonly detail: string;
 };
@@ -35,6 +38,17 @@ export function encodeFrame(header: unknown, body?: Uint8Array): Buffer {
   const frame = begin(header, body?.byteLength ?? 0, 'with-body');
   if (body !== undefined) frame.set(body, frame.byteLength - body.byteLength);
   return frame;
+}
+
+/** Whole frames as one packed frame; undefined where that gains nothing. */
+export function packFrames(frames: Uint8Array): Buffer | undefined {
+  const body = pack(frames);
+  if (body === undefined || body.byteLength > maxBodyBytes) return undefined;
+  const packed = Buffer.allocUnsafe(lengthsBytes + body.byteLength);
+  packed.writeUInt32LE(body.byteLength, 0);
+  packed.writeUInt32LE(0, 4);
+  packed.set(body, lengthsBytes);
+  return packed;
 }
 
 /** All of a frame before its body, which is to be written right behind it. Throws as encodeFrame. */
@@ -155,11 +169,27 @@ export class FrameDecoder {
 
   #emit(frame: Buffer, frames: Frame[]): void {
     const headerEnd = lengthsBytes + frame.readUInt32LE(4);
+    if (headerEnd === lengthsBytes) return this.#unpack(frame.subarray(headerEnd), frames);
     try {
       const header: unknown = JSON.parse(frame.toString('utf8', lengthsBytes, headerEnd));
       frames.push({ header, body: frame.subarray(headerEnd) });
     } catch (error) {
       this.#fault = { kind: 'header-not-json', detail: String(error) };
+    }
+  }
+  #unpack(body: Buffer, frames: Frame[]): void {
+    try {
+      let rest = unpack(body);
+      while (this.#fault === undefined && rest.byteLength > 0) {
+        const total = rest.byteLength < lengthsBytes ? undefined : this.#checkLengths(rest);
+        if (total === undefined || total > rest.byteLength || rest.readUInt32LE(4) === 0) {
+          throw new RangeError('expected whole frames, none of them packed');
+        }
+        this.#emit(rest.subarray(0, total), frames);
+        rest = rest.subarray(total);
+      }
+    } catch (error) {
+      this.#fault ??= { kind: 'packed-wrongly', detail: String(error) };
     }
   }
 }

@@ -29,7 +29,7 @@ describe('a peer that is stopped', () => {
         connect: async () => {
           const { stream } = passive.stream();
           schedule(() => void peer.stop().then(resolve));
-          return { stream, complaint: () => '', close: () => void stream.destroy() };
+          return { stream, isSlow: false, complaint: () => '', close: () => void stream.destroy() };
         },
         log: () => undefined,
         now: Date.now,

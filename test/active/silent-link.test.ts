@@ -54,7 +54,7 @@ test('an address that does not answer is given up for the next attempt, and said
 const connected = `
   import { execFileSync } from 'node:child_process';
   import { connect, createServer } from 'node:net';
-  import { giveUpUnanswered } from ${source('wire/unanswered.ts')};
+  import { giveUpUnanswered } from ${source('wire/tcp.ts')};
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const accepted = new Promise((resolve) => server.once('connection', resolve));
