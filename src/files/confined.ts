@@ -1,4 +1,4 @@
-import { closeSync, constants, lstatSync, openSync, readlinkSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, statSync } from 'node:fs';
 import { nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { openBelow } from './below.ts';
 import { errnoCode } from './errno.ts';
@@ -112,7 +112,19 @@ export class Directories implements Disposable {
     }
     if (path === '/') return this.#openRoot();
     const parent = this.open(parentOf(path));
-    return parent.ok ? this.#openBelow(path, parent) : parent;
+    return parent.ok ? this.#openBelow(path, parent, nameOf(path)) : parent;
+  }
+
+  /**
+   * Opens a directory that has another name beside its own for now. From then on its path, and what is below, leads there, until
+   * it is moved: then to whatever has the path.
+   */
+  openAs(path: ReplicaPath, name: string): OpenParent {
+    const held = this.#open.get(path);
+    if (held !== undefined && whereIs(held.directory.fd) === held.where) return held.directory;
+    this.forget(path);
+    const parent = this.open(parentOf(path));
+    return parent.ok ? this.#openBelow(path, parent, name) : parent;
   }
 
   /** Has what was removed or moved since it was opened be opened anew when it is asked for again. */
@@ -167,8 +179,7 @@ export class Directories implements Disposable {
     return this.#hold('/' as ReplicaPath, fd);
   }
 
-  #openBelow(path: ReplicaPath, parent: OpenDirectory): OpenParent {
-    const name = nameOf(path);
+  #openBelow(path: ReplicaPath, parent: OpenDirectory, name: string): OpenParent {
     const opened = attempt(() => openBelow(parent.fd, name, belowFlags));
     return opened.ok ? this.#hold(path, opened.value) : notOpened(path, parent.child(name), opened.code);
   }
@@ -208,6 +219,13 @@ export class Directories implements Disposable {
 function whereIs(fd: number): string {
   const told = attempt(() => readlinkSync(`/proc/self/fd/${fd}`));
   return told.ok ? told.value : told.code;
+}
+
+/** Whether two descriptors are of one directory. */
+export function isSameDirectory(one: number, other: number): boolean {
+  if (one === other) return true;
+  const [a, b] = [fstatSync(one, { bigint: true }), fstatSync(other, { bigint: true })];
+  return a.dev === b.dev && a.ino === b.ino;
 }
 
 /** Names come from checked paths or from the disk, so a bad one is a bug that must not reach a system call. */

@@ -204,21 +204,30 @@ export function lockFile(path: string): { release(): void } | undefined {
 
 /** XATTR_LIST_MAX and XATTR_SIZE_MAX of Linux: no list and no value is longer. */
 const maxXattrBytes = 64 * 1024;
+/** Linux makes room for as much as is asked for before it looks whether there is any: nearly no file has more names than this. */
+const usualListBytes = 1024;
 const listBuffer = Buffer.allocUnsafeSlow(maxXattrBytes);
 const valueBuffer = Buffer.allocUnsafeSlow(maxXattrBytes);
 
 /** Names of the extended attributes; none where the file system has no attributes. Throws a system error. */
 export function listXattrs(target: Target): readonly string[] {
-  const { flistxattr, llistxattr } = libc();
-  const length =
-    typeof target === 'number'
-      ? flistxattr(target, listBuffer, maxXattrBytes)
-      : llistxattr(withoutNul(target), listBuffer, maxXattrBytes);
+  const length = listInto(target, usualListBytes);
   if (length > 0) return listBuffer.toString('utf8', 0, length - 1).split('\0');
   if (length === 0) return noNames;
   const error = systemError('listxattr', target);
   if (error.code === 'ENOTSUP') return noNames;
   throw error;
+}
+
+/** The length of the list, 0 or less where there is none: the errno tells why. */
+function listInto(target: Target, bytes: number): number {
+  const { flistxattr, llistxattr } = libc();
+  const length =
+    typeof target === 'number'
+      ? flistxattr(target, listBuffer, bytes)
+      : llistxattr(withoutNul(target), listBuffer, bytes);
+  const isShort = length < 0 && bytes < maxXattrBytes && lastCode() === 'ERANGE';
+  return isShort ? listInto(target, maxXattrBytes) : length;
 }
 
 const noNames: readonly string[] = [];

@@ -55,8 +55,11 @@ function attempt<Value>(effect: () => Value): Outcome<Value> {
   }
 }
 
-export function stagedNames(place: Place, name: string, nonce: string): Staged {
-  const temporaryName = temporaryNameFor(name, nonce);
+/** 12 hexadecimal digits that no other name here has; undefined in a directory that has a temporary name, where nothing needs one. */
+type Nonce = string | undefined;
+
+export function stagedNames(place: Place, name: string, nonce: Nonce): Staged {
+  const temporaryName = nonce === undefined ? name : temporaryNameFor(name, nonce);
   return { place, temporaryName, temporary: place.child(temporaryName), target: place.child(name) };
 }
 
@@ -79,8 +82,7 @@ export class StagedFile {
     this.#writeBack = new WriteBack(fd);
   }
 
-  /** `nonce`: 12 hexadecimal digits that no other file in this directory uses. */
-  static create(place: Place, name: string, nonce: string): Outcome<StagedFile> {
+  static create(place: Place, name: string, nonce: Nonce): Outcome<StagedFile> {
     const names = stagedNames(place, name, nonce);
     const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR | constants.O_NOFOLLOW;
     return attempt(() => new StagedFile(names, openBelow(place.fd, names.temporaryName, flags, 0o600)));
@@ -159,7 +161,7 @@ export class StagedFile {
 }
 
 /** Makes a symbolic link under a temporary name. */
-export function stageSymlink(place: Place, name: string, put: SymlinkEntry, nonce: string): Outcome<Staged> {
+export function stageSymlink(place: Place, name: string, put: SymlinkEntry, nonce: Nonce): Outcome<Staged> {
   const ids = ownerIds(put);
   if (!ids.ok) return ids;
   const names = stagedNames(place, name, nonce);
@@ -177,7 +179,7 @@ export function stageDirectory(
   place: Place,
   name: string,
   put: DirectoryEntry,
-  nonce: string,
+  nonce: Nonce,
 ): Outcome<Staged> {
   const names = stagedNames(place, name, nonce);
   const made = attempt(() => mkdirSync(names.temporary, 0o700));

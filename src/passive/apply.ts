@@ -10,7 +10,7 @@ import type { GroupJournal } from '../state/journal.ts';
 import type { AckResult, FromActive, PushMessage } from '../wire/message.ts';
 import { type KeepVersions, keepOneBy } from './displaced.ts';
 import { syncFiles } from './durable.ts';
-import { discard, placeGroup } from './group.ts';
+import { placeGroup } from './group.ts';
 import { Keeper, type KeeperOptions } from './keeper.ts';
 import {
   answer,
@@ -29,6 +29,7 @@ import { type PushSet, PushSets } from './sets.ts';
 import { Sightings } from './sightings.ts';
 import { Stager, type StagerOptions } from './stage.ts';
 import { Swapper } from './swap.ts';
+import { discardAll } from './temporary.ts';
 
 /** What the applier needs of the rest of the node. */
 export type ApplierOptions = Omit<StagerOptions, 'sightings'> &
@@ -101,8 +102,9 @@ export class Applier {
     if (operation.kind === 'receiving') return operation;
     if (operation.kind === 'staged') {
       this.#stagedBytes += body.byteLength;
-      // Directories go in place at once, since what follows in the same batch may lie in them.
-      if (push.put.kind === 'directory') operation = this.#makeDirectory(operation);
+      // One that replaces something goes in place at once, since what follows in the same batch may lie in it.
+      if (push.put.kind === 'directory' && operation.tree === undefined)
+        operation = this.#makeDirectory(operation);
     }
     this.#join(operation);
     return undefined;
@@ -172,9 +174,11 @@ export class Applier {
     const ordered = inOrder(batch);
     const ready = halted === undefined ? ordered.filter(isReady) : [];
     const placed = this.#keeper.place(ready);
+    if (halted !== undefined) discardAll(ordered);
+    this.#stager.built();
     const results = ordered.map((operation) => ({
       push: operation.push,
-      result: halted === undefined ? resultOf(operation, placed) : halt(operation, halted),
+      result: halted === undefined ? resultOf(operation, placed) : haltedResult(operation, halted),
     }));
     const isAnyApplied = results.some(({ result }) => result.kind === 'applied');
     for (const set of sets) results.push(...this.#placeSet(set, halted));
@@ -206,7 +210,7 @@ export class Applier {
     const sets = [...this.#sets.takeIncomplete(), ...this.#complete];
     const operations = [...this.#batch, ...sets.flatMap((set) => set.operations)];
     // Several are reached through the same descriptors, which close together.
-    for (const operation of operations) discard(operation);
+    discardAll(operations);
     for (const operation of operations) if (operation.kind === 'staged') operation.directories.close();
     for (const set of sets) set.directories.close();
     this.#directories.close();
@@ -256,7 +260,7 @@ export class Applier {
     const { operations } = set;
     const { keepVersions, groups, nonce, renames = kernelRenames } = this.#options;
     let results = operations.map((operation) => ({ push: operation.push, result: halted }));
-    if (halted !== undefined) for (const operation of operations) discard(operation);
+    if (halted !== undefined) discardAll(operations);
     else {
       if (groups === undefined) throw new Error('sets cannot be placed without a journal');
       const tools = {
@@ -306,8 +310,6 @@ function resultOf(operation: Operation, placed: ReadonlyMap<Ready, AckResult>): 
   return result;
 }
 
-function halt(operation: Operation, halted: AckResult): AckResult {
-  if (operation.kind === 'answered') return operation.result;
-  discard(operation);
-  return halted;
+function haltedResult(operation: Operation, halted: AckResult): AckResult {
+  return operation.kind === 'answered' ? operation.result : halted;
 }

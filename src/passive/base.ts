@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { PathFailure } from '../core/failure.ts';
 import { errnoFailure } from '../files/errno.ts';
-import type { StagedFile } from '../files/place.ts';
+import type { Outcome, StagedFile } from '../files/place.ts';
 
 const buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
@@ -50,4 +50,22 @@ export class BaseFile {
 function outside({ from, bytes }: { from: number; bytes: number }, size: number): PathFailure {
   const detail = `expected ${bytes} bytes at ${from} of the file here, found that it ends at ${size}`;
   return { reason: 'digest-mismatch', detail };
+}
+
+/** Opens the file that a delta refers to. */
+export function openBase(path: string): Outcome<BaseFile> {
+  const opened = openExisting(path);
+  // Whatever is wrong with it, the content can come without it.
+  if (!opened.ok) return { ok: false, failure: { ...opened.failure, reason: 'need-content' } };
+  return { ok: true, value: new BaseFile(opened.value) };
+}
+
+/** Opens a file of this node to read it; never a link, and never waits. */
+export function openExisting(path: string): Outcome<number> {
+  try {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    return { ok: true, value: openSync(path, flags) };
+  } catch (error) {
+    return { ok: false, failure: errnoFailure(error) };
+  }
 }

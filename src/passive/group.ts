@@ -4,7 +4,7 @@ import type { AckResult } from '../wire/message.ts';
 import { syncDirectories } from './durable.ts';
 import { isRefusal, type Operation, type Ready, refused } from './operation.ts';
 import type { Swapper } from './swap.ts';
-import { removeTemporary } from './temporary.ts';
+import { discardAll } from './temporary.ts';
 import { bringBack, type UndoTools } from './undo.ts';
 
 export type GroupTools = UndoTools & {
@@ -40,10 +40,8 @@ export function placeGroup(operations: readonly Operation[], tools: GroupTools):
   }
   const culprit = operations.find(isRefused);
   if (culprit !== undefined) {
-    for (const operation of ready) {
-      discard(operation);
-      results.set(operation, notAlone(culprit.push.path, culprit.result));
-    }
+    discardAll(ready);
+    for (const operation of ready) results.set(operation, notAlone(culprit.push.path, culprit.result));
     return { results, journaled: undefined };
   }
   if (ready.length === 0) return { results, journaled: undefined };
@@ -68,10 +66,9 @@ function exchangeAll(
     }
     results.set(operation, exchanged);
     if (!isRefusal(exchanged)) continue;
-    for (const later of ready.slice(index + 1)) {
-      discard(later);
-      results.set(later, notAlone(operation.push.path, exchanged));
-    }
+    const later = ready.slice(index + 1);
+    discardAll(later);
+    for (const one of later) results.set(one, notAlone(operation.push.path, exchanged));
     undo(placed, notAlone(operation.push.path, exchanged), results, tools);
     journal.close(id);
     return { results, journaled: undefined };
@@ -118,11 +115,6 @@ function journalMember(operation: Ready) {
 
 function namesOf(operation: Ready) {
   return operation.kind === 'remove' ? operation.names : operation.staged;
-}
-
-/** Removes what was staged for an operation that is not placed. */
-export function discard(operation: Operation): void {
-  if (operation.kind === 'staged') removeTemporary(operation.staged.temporary);
 }
 
 function syncParents(operations: readonly Ready[]): void {

@@ -5,6 +5,7 @@ import type { Observation } from '../files/observation.ts';
 import type { Staged, StagedFile } from '../files/place.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
 import type { BaseFile } from './base.ts';
+import type { NewTree } from './new-tree.ts';
 
 /** One admitted push on its way through a batch. */
 export type Operation =
@@ -32,6 +33,8 @@ export type Operation =
       readonly push: PushMessage;
       readonly replaces: Entry;
       readonly staged: Staged;
+      /** The new tree that it is in, or the uppermost directory of. */
+      readonly tree?: NewTree;
       /** Where it was staged, by these directories. */
       readonly parentFd: number;
       readonly directories: Directories;
@@ -52,6 +55,18 @@ export type Receiving = Extract<Operation, { kind: 'receiving' }>;
 
 export function isReady(operation: Operation): operation is Ready {
   return operation.kind === 'staged' || operation.kind === 'remove';
+}
+
+/** Whether it is a part of a new tree. */
+export function isInTree(operation: Operation): operation is StagedOperation & { readonly tree: NewTree } {
+  return operation.kind === 'staged' && operation.tree !== undefined;
+}
+
+export function notPlacedWith({ path }: NewTree): PathFailure {
+  return {
+    reason: 'busy',
+    detail: `expected to come into place with the new directory ${path}, which did not`,
+  };
 }
 
 /** What an observation that gave no entry means as a refusal. */

@@ -1,12 +1,11 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { admitPush } from '../core/admit.ts';
 import { canaryFault, isCanary } from '../core/canary.ts';
-import { type Entry, type FileEntry, sameContent, sameEntry } from '../core/entry.ts';
+import { absent, type Entry, type FileEntry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { ancestorsOf, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { makeRoom } from '../files/canary.ts';
 import { Directories, type OpenDirectory, type OpenParent } from '../files/confined.ts';
-import { errnoFailure } from '../files/errno.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { observeIn } from '../files/observe.ts';
 import {
@@ -21,8 +20,9 @@ import {
   stageSymlink,
 } from '../files/place.ts';
 import type { AckResult, PushMessage } from '../wire/message.ts';
-import { BaseFile } from './base.ts';
-import { answer, failureOf, type Operation, refused, type StagedOperation } from './operation.ts';
+import { type BaseFile, openBase, openExisting } from './base.ts';
+import { NewTree, NewTrees } from './new-tree.ts';
+import { answer, failureOf, type Operation, refused } from './operation.ts';
 import type { Sightings } from './sightings.ts';
 import { lackOfSpace, Space } from './space.ts';
 
@@ -49,21 +49,28 @@ export type Where = { readonly directories: Directories; readonly grouped: boole
 
 /**
  * The first half of applying a push: admits it against the disk and prepares what is put under a temporary
- * name. What one atomic call can change is changed right here, but for members of a group. A directory
+ * name, or in a new tree. What one atomic call can change is changed right here, but for members of a group. A directory
  * that is new only comes back staged.
  */
 export class Stager {
   readonly #options: StagerOptions;
   readonly #buffer = Buffer.allocUnsafe(256 * 1024);
   readonly #space = new Space();
+  readonly #trees = new NewTrees();
 
   constructor(options: StagerOptions) {
     this.#options = options;
   }
 
+  /** The batch is placed, or dropped: what was built is where it was to be, or gone. */
+  built(): void {
+    this.#trees.clear();
+  }
+
   /** The batch is over: its directories are closed. */
   ended(): void {
     this.#space.forget();
+    this.#trees.clear();
   }
 
   admit(push: PushMessage, body: Buffer, where: Where): Operation {
@@ -75,12 +82,15 @@ export class Stager {
     if (!watchlists.includes(path) && !implied) {
       return answer(push, refused(outside));
     }
+    if (this.#trees.has(path)) return answer(push, refused(cameBefore));
+    if (where.grouped) this.#trees.leadTo(path, where.directories);
     // To `observe` nothing is below a link, so a deletion there is done. Anything else has no place to go.
     const parent = where.directories.parentLately(path);
     if (!parent.ok && parent.reason === 'not-confined' && put.kind !== 'absent')
       return answer(push, refused(parent));
     const now = Date.now();
-    const disk = this.#look(path, parent);
+    const tree = where.grouped ? undefined : this.#trees.around(path, parent);
+    const disk = tree === undefined ? this.#look(path, parent) : nothing;
     if (disk.kind !== 'entry') return answer(push, refused(failureOf(disk)));
     this.#options.sightings.admit(push, disk, now);
     // A directory that only leads to a listed file is made where it is missing and otherwise left alone.
@@ -97,7 +107,7 @@ export class Stager {
         put.kind === 'file' ? changeTime(target, put.mtime) : undefined,
       );
     if (!parent.ok) return answer(push, refused(parent));
-    return this.#stage({ push, replaces: disk.entry, parent, where }, body);
+    return this.#stage({ push, replaces: disk.entry, parent, where, tree }, body);
   }
 
   /** Whatever canary is here is one of an earlier moment, so that nobody has to expect it. */
@@ -111,7 +121,7 @@ export class Stager {
     if (fault !== undefined) return answer(push, refused(fault));
     if (push.content !== 'inline' || where.grouped) return answer(push, refused(notAlone));
     if (!parent.ok) return answer(push, refused(parent));
-    return this.#stage({ push, replaces: disk.entry, parent, where }, body);
+    return this.#stage({ push, replaces: disk.entry, parent, where, tree: undefined }, body);
   }
 
   #look(path: ReplicaPath, parent: OpenParent): Observation {
@@ -161,22 +171,29 @@ export class Stager {
         const names = stagedNames(parent, name, this.#options.nonce());
         return { kind: 'remove', push, replaces, names, parentFd: parent.fd, directories };
       }
-      case 'directory': {
+      case 'directory':
         if (replaces.kind === 'directory')
           return this.#inPlace(push, directories, (target) => changeDirectory(target, put));
-        return staged(
-          push,
-          replaces,
-          stageDirectory(parent, name, put, this.#options.nonce()),
-          parent,
-          where,
-        );
-      }
+        return this.#buildIn(staged(at, stageDirectory(parent, name, put, this.#nonceIn(at))), at);
       case 'symlink':
-        return staged(push, replaces, stageSymlink(parent, name, put, this.#options.nonce()), parent, where);
+        return staged(at, stageSymlink(parent, name, put, this.#nonceIn(at)));
       case 'file':
         return this.#stageFile(at, put, body);
     }
+  }
+
+  #nonceIn({ tree }: Staging): string | undefined {
+    return tree === undefined ? this.#options.nonce() : undefined;
+  }
+
+  /** Has what comes below a new directory be put into it. Where that fails it is one of its own. */
+  #buildIn(operation: Operation, { push, replaces, where, tree: around }: Staging): Operation {
+    if (operation.kind !== 'staged' || replaces.kind !== 'absent') return operation;
+    const { temporaryName } = operation.staged;
+    const tree = around ?? new NewTree(push.path, temporaryName);
+    const opened = around === undefined ? tree.lead(where.directories) : where.directories.open(push.path);
+    if (opened.ok) this.#trees.add(push.path, tree, opened.fd);
+    return opened.ok || around !== undefined ? { ...operation, tree } : operation;
   }
 
   #stageFile(at: Staging, put: FileEntry, body: Buffer): Operation {
@@ -194,7 +211,7 @@ export class Stager {
     if (push.content === 'none')
       return answer(push, refused({ reason: 'need-content', detail: 'the push came without content' }));
     if (push.content === 'stream' || push.content === 'delta') return this.#receive(push, replaces, put.size);
-    const file = StagedFile.create(parent, nameOf(push.path), this.#options.nonce());
+    const file = StagedFile.create(parent, nameOf(push.path), this.#nonceIn(at));
     if (!file.ok) return answer(push, refused(file.failure));
     return finishFile(at, put, file.value, file.value.writeWhole(body));
   }
@@ -202,6 +219,7 @@ export class Stager {
   /** Begins a file that outlives this batch. */
   #receive(push: PushMessage, replaces: Entry, size: number, verdict?: AckResult): Operation {
     const directories = new Directories(this.#options.root);
+    this.#trees.leadTo(push.path, directories);
     const begun = this.#begin(push, size, directories);
     if (!begun.ok) {
       directories.close();
@@ -263,6 +281,8 @@ const notAlone: PathFailure = {
   detail: 'expected the canary with its content and alone, found it in parts or in a group',
 };
 
+const cameBefore: PathFailure = { reason: 'busy', detail: 'the same directory is being placed already' };
+
 const directoryInGroup: PathFailure = {
   reason: 'unsupported-type',
   detail: 'expected the files of a group to be files or links, found a directory',
@@ -273,45 +293,26 @@ type Staging = {
   readonly replaces: Entry;
   readonly parent: OpenDirectory;
   readonly where: Where;
+  /** The new tree in which it comes to lie. */
+  readonly tree: NewTree | undefined;
 };
 
+const nothing: Observation = { kind: 'entry', entry: absent, stamp: '' };
+
 function finishFile(
-  { push, replaces, parent, where }: Staging,
+  at: Staging,
   put: FileEntry,
   file: StagedFile,
   written: PathFailure | undefined,
 ): Operation {
   const failure = written ?? file.finish(put);
-  if (failure === undefined) return staged(push, replaces, { ok: true, value: file.names }, parent, where);
+  if (failure === undefined) return staged(at, { ok: true, value: file.names });
   file.discard();
-  return answer(push, refused(failure));
+  return answer(at.push, refused(failure));
 }
 
-function staged(
-  push: PushMessage,
-  replaces: Entry,
-  outcome: Outcome<Staged>,
-  { fd }: OpenDirectory,
-  { directories }: Where,
-): StagedOperation | Operation {
+function staged({ push, replaces, parent, where, tree }: Staging, outcome: Outcome<Staged>): Operation {
   if (!outcome.ok) return answer(push, refused(outcome.failure));
-  return { kind: 'staged', push, replaces, staged: outcome.value, parentFd: fd, directories };
-}
-
-function openBase(path: string): Outcome<BaseFile> {
-  const opened = openExisting(path);
-  // Whatever is wrong with it, the content can come without it.
-  if (!opened.ok) return { ok: false, failure: { ...opened.failure, reason: 'need-content' } };
-  return { ok: true, value: new BaseFile(opened.value) };
-}
-
-function openExisting(path: string): Outcome<number> {
-  try {
-    return {
-      ok: true,
-      value: openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
-    };
-  } catch (error) {
-    return { ok: false, failure: errnoFailure(error) };
-  }
+  const at = { parentFd: parent.fd, directories: where.directories, ...(tree === undefined ? {} : { tree }) };
+  return { kind: 'staged', push, replaces, staged: outcome.value, ...at };
 }

@@ -3,7 +3,7 @@ import { isCanary } from '../core/canary.ts';
 import { absent, type Entry, sameContent, sameEntry } from '../core/entry.ts';
 import type { PathFailure } from '../core/failure.ts';
 import { childOf, parentOf, type ReplicaPath } from '../core/path.ts';
-import type { Directories } from '../files/confined.ts';
+import { type Directories, isSameDirectory } from '../files/confined.ts';
 import { errnoCode, errnoFailure } from '../files/errno.ts';
 import type { HeldFile } from '../files/held.ts';
 import type { Observation } from '../files/observation.ts';
@@ -19,9 +19,17 @@ import {
 } from '../files/place.ts';
 import type { AckResult } from '../wire/message.ts';
 import { type Displaced, type KeepVersions, keepOneBy, type VersionReason } from './displaced.ts';
-import { failureOf, type Operation, type Ready, refused, type StagedOperation } from './operation.ts';
+import {
+  failureOf,
+  isInTree,
+  notPlacedWith,
+  type Operation,
+  type Ready,
+  refused,
+  type StagedOperation,
+} from './operation.ts';
 import type { Sightings } from './sightings.ts';
-import { lookAfterWriters, lookAt, removeTemporary } from './temporary.ts';
+import { discardAll, lookAfterWriters, lookAt, removeTemporary } from './temporary.ts';
 
 export type SwapperOptions = {
   readonly directories: Directories;
@@ -79,6 +87,8 @@ export class Swapper {
       results.set(operation, exchanged === 'in-place' ? { kind: 'applied' } : exchanged);
       if (exchanged === 'in-place' && operation.replaces.kind !== 'absent') waiting.set(path, operation);
     }
+    // What is in a new tree goes before the directory that holds it.
+    discardAll(operations.filter((operation) => isInTree(operation) && !operation.tree.isPlaced));
     if (keep === 'now') settle();
     return { results, waiting: [...waiting.values()] };
   }
@@ -88,12 +98,17 @@ export class Swapper {
    * `retire` follows.
    */
   exchange(operation: Ready): Exchanged {
-    const parent = operation.directories.parentOf(operation.push.path);
-    if (parent.ok && parent.fd === operation.parentFd) {
+    const { push, directories, parentFd } = operation;
+    if (isInTree(operation) && operation.tree.path !== push.path)
+      return operation.tree.isPlaced ? 'in-place' : refused(notPlacedWith(operation.tree));
+    const parent = directories.parentOf(push.path);
+    // A new tree in which it was staged has been opened anew since it came into place.
+    if (parent.ok && isSameDirectory(parent.fd, parentFd)) {
       return operation.kind === 'remove' ? this.#aside(operation) : this.#swap(operation);
     }
     // Somebody moved the directory since its content was staged: its descriptor leads elsewhere now.
-    if (operation.kind === 'staged') removeTemporary(operation.staged.temporary);
+    if (isInTree(operation)) operation.tree.settle(false);
+    else if (operation.kind === 'staged') removeTemporary(operation.staged.temporary);
     return refused(parent.ok ? { reason: 'busy', detail: 'its directory was moved on this node' } : parent);
   }
 
@@ -127,11 +142,13 @@ export class Swapper {
     using held = this.#options.sightings.hold(push, staged.target);
     const placement = placeStaged(staged, replaces, this.#options.renames);
     if (placement.kind !== 'placed') {
+      operation.tree?.settle(false);
       const result = this.#notPlaced(push.path, staged.target, placement);
       this.#dropRefused(operation, result);
       return result;
     }
     if (replaces.kind === 'directory') this.#options.directories.forget(push.path);
+    operation.tree?.settle(true);
     if (placement.displaced === undefined) return 'in-place';
     const found = this.#displacedBy(operation, staged, held);
     if (found.kind === 'entry' && sameEntry(found.entry, replaces)) return 'in-place';
@@ -197,8 +214,12 @@ export class Swapper {
     this.#dropOwn(operation, lost ? 'refused' : undefined);
   }
 
-  /** Removes what we had in place, or nearly so, unless somebody wrote to it meanwhile or it is to be kept. */
-  #dropOwn({ push, staged }: StagedOperation, reason: VersionReason | undefined): void {
+  /**
+   * Removes what we had in place, or nearly so, unless somebody wrote to it meanwhile or it is to be kept. A new tree is removed
+   * as a whole, see `place`.
+   */
+  #dropOwn({ push, staged, tree }: StagedOperation, reason: VersionReason | undefined): void {
+    if (tree !== undefined) return;
     const beside = childOf(parentOf(push.path), staged.temporaryName);
     const own = lookAfterWriters(staged.temporary, beside);
     // Somebody writes to it still, or it cannot be read: it stays under its temporary name for the sweep to keep.

@@ -1,8 +1,10 @@
 import { rmdirSync, unlinkSync } from 'node:fs';
 import type { ReplicaPath } from '../core/path.ts';
 import { blockThread } from '../files/block-thread.ts';
+import { errnoCode } from '../files/errno.ts';
 import type { Observation } from '../files/observation.ts';
 import { observeAt } from '../files/observe.ts';
+import type { Operation } from './operation.ts';
 
 /** What every step of placing does with names beside the target. */
 
@@ -36,5 +38,20 @@ export function removeTemporary(path: string): void {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EISDIR' || code === 'EPERM') rmdirSync(path);
     else if (code !== 'ENOENT') throw error;
+  }
+}
+
+/**
+ * Removes what was staged for operations that are not placed, the last one first, since what came before may hold it. A new
+ * directory in which somebody else left something stays, for the sweep.
+ */
+export function discardAll(operations: readonly Operation[]): void {
+  for (const operation of operations.toReversed()) {
+    if (operation.kind !== 'staged') continue;
+    try {
+      removeTemporary(operation.staged.temporary);
+    } catch (error) {
+      if (operation.tree === undefined || errnoCode(error) !== 'ENOTEMPTY') throw error;
+    }
   }
 }

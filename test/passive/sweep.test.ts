@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -30,8 +40,14 @@ describe('what a crash left under a temporary name', () => {
     writeFileSync(etc('link'), 'was a link\n');
     symlinkSync('displaced', etc(of('link')));
     mkdirSync(etc(of('empty')));
-    mkdirSync(etc(of('a-full')));
-    writeFileSync(etc(`${of('a-full')}/inside`), 'somebody was quick\n');
+    mkdirSync(etc(`${of('a-full')}/deep`), { recursive: true });
+    writeFileSync(etc(`${of('a-full')}/deep/inside`), 'was not placed\n');
+    writeFileSync(etc(`${of('a-full')}/deep/${of('large')}`), 'in parts\n');
+    execFileSync('mkfifo', [etc(`${of('a-full')}/strange`)]);
+    mkdirSync(etc('placed'));
+    writeFileSync(etc('placed/same'), 'same\n');
+    mkdirSync(etc(`${of('placed')}`));
+    writeFileSync(etc(`${of('placed')}/same`), 'same\n');
     mkdirSync(join(root, canaryFolder), { recursive: true });
     writeFileSync(join(root, canaryFolder, of('beat')), 'not for a version\n');
     sweep({
@@ -47,8 +63,10 @@ describe('what a crash left under a temporary name', () => {
   });
   after(() => rmSync(root, { recursive: true, force: true }));
 
-  it('is kept as a version, a file as well as a link, and one that a version waits for', () => {
+  it('is kept as a version, a file as well as a link, one that a version waits for, and what is in a new tree', () => {
     assert.deepEqual([...kept].sort(), [
+      ['/etc/a-full/deep/inside', 'file'],
+      ['/etc/a-full/deep/large', 'file'],
       ['/etc/file', 'file'],
       ['/etc/link', '-> displaced'],
       ['/etc/missed', 'file'],
@@ -56,11 +74,11 @@ describe('what a crash left under a temporary name', () => {
   });
 
   it('is removed where the same is in place', () => {
-    for (const name of ['same', 'same-link', 'empty']) assert.ok(!existsSync(etc(of(name))), name);
+    for (const name of ['same', 'same-link', 'empty', 'placed']) assert.ok(!existsSync(etc(of(name))), name);
   });
 
   it('is left and told where it cannot be removed, and stops none of the others', () => {
-    assert.ok(existsSync(etc(`${of('a-full')}/inside`)));
+    assert.deepEqual(readdirSync(etc(of('a-full'))), ['strange']);
     const failed = events.filter(({ kind }) => kind === 'path-failed');
     assert.deepEqual(failed, [
       {
