@@ -1,8 +1,10 @@
+import type * as zlibOfNode from 'node:zlib';
+
 /**
  * Frames that travel compressed. Without I/O. A frame whose header has no byte is packed: its body is one zstd frame
  * (RFC 8878) of whole frames, of which none is packed itself. Only for links that are slower than both machines compress.
  */
-type Zlib = typeof import('node:zlib');
+type Zlib = typeof zlibOfNode;
 
 /** Largest sum of the frames in a packed one: what a body may take of the receiver's memory. */
 export const maxUnpackedBytes = 1024 * 1024;

@@ -351,16 +351,22 @@ describe('a directory that is renamed while files are being validated', () => {
     await using passive = await Passive.open({ watchlist: { validate: [{ ...slowly, timeout: '5s' }] } });
     const sender = await passive.session();
     await placed(sender);
+    write(passive.root, { 'etc/closed': { content: 'text', mode: 0o644, mtime: 1_700_000_000 } });
+    const expect = fileOf('text');
     const message = moveOf(passive);
     sender.together(() => {
-      sender.push('/etc/made', '', { put: directory, content: 'none' });
+      // One call changes it, before the batch that it is in is placed.
+      sender.push('/etc/closed', '', { expect, put: { ...expect, mode: 0o600 }, content: 'local' });
       sender.push('/etc/checked1', 'good\n');
       sender.say({ ...message, digest: 'x' });
     });
-    await eventually('the directory is made', () => existsSync(join(passive.root, 'etc/made')));
+    await eventually('the mode is changed', () => {
+      const { mode } = lstatSync(join(passive.root, 'etc/closed'));
+      return (mode & 0o777) === 0o600;
+    });
     assert.deepEqual(
       new IntentStore(passive.node.database, 'mail1').list().map(({ path }) => path),
-      ['/etc/made'],
+      ['/etc/closed'],
     );
     assert.match((await sender.until('moved')).declined ?? '', /do not agree/);
   });
