@@ -3,8 +3,9 @@ import { makePair, type Pair, type PairOptions } from '../test/rig/pair.ts';
 import { compareTrees } from '../test/rig/tree.ts';
 import { succeeds } from '../test/world/eventually.ts';
 import { untilAllArrived, untilSameNames } from './arrival.ts';
-import { mustRun, runToEnd } from './child.ts';
+import { mustRun } from './child.ts';
 import { now } from './clock.ts';
+import { groundOfNodes, spreadDirectories } from './ground.ts';
 import { etcOf, type Following, type Peer } from './peer.ts';
 import { ackFileOf } from './peers/confsync.ts';
 import { program } from './program.ts';
@@ -38,6 +39,7 @@ const canary = { interval: '60s' };
 export function makeBenchPair(more: Pick<PairOptions, 'place'> = {}): Promise<Pair> {
   return makePair({
     ...more,
+    leaveIn: groundOfNodes(),
     unrestrictedKey: true,
     program: program().file,
     active: { limits, canary },
@@ -65,19 +67,11 @@ export async function openSeries(
   if (options.below !== undefined) held.use(options.below);
   const { place } = options;
   const pair = held.use(await makeBenchPair(place === undefined ? {} : { place }));
-  await spread(pair);
+  spreadDirectories(pair.active.root, pair.passive.root);
   const paths = options.empty === true ? [] : await plant(pair, options.size);
   const series = await build({ pair, paths, held });
   const kept = held.move();
   return { ...series, [Symbol.asyncDispose]: () => kept.disposeAsync() };
-}
-
-/**
- * Two nodes have two disks: what is made on one does not meet what was just deleted on the other, which ext4 passes over inode by
- * inode for minutes. So it is asked to give each root's directories block groups of their own. Other file systems have none.
- */
-async function spread({ active, passive }: Pair): Promise<void> {
-  await runToEnd('chattr', ['+T', active.root, passive.root]);
 }
 
 /** Puts the tree of that size into the active node's `etc`; its files, relative to the root. */

@@ -1,5 +1,6 @@
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { spreadDirectories } from '../ground.ts';
 import type { Peer } from '../peer.ts';
 import { bare } from '../peers/bare.ts';
 import { confsync, confsyncResync } from '../peers/confsync.ts';
@@ -19,6 +20,7 @@ function build(peer: Peer, { pair }: Made, size: Size): Pick<Series, 'sample' | 
   return {
     sample: async (round) => {
       if (round > 0) await pair.reset();
+      spreadDirectories(pair.active.root, pair.passive.root);
       const stage = join(pair.active.root, 'stage');
       const files = await plantTree(stage, size);
       await using following = await peer.follow?.(pair);

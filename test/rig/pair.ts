@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -70,6 +70,8 @@ export type PairOptions = {
   readonly program?: string;
   /** Environment of every command, daemon and receiver, given the folder of the pair. */
   readonly env?: (folder: string) => Readonly<Record<string, string>>;
+  /** Where its folder is made, and left for whoever removes this one. Default: the system's, and it is removed at the end. */
+  readonly leaveIn?: string;
 };
 
 /** Two nodes on one machine, with a real sshd between them. */
@@ -95,6 +97,13 @@ export type Pair = AsyncDisposable & {
   reset(): Promise<void>;
 };
 
+let setAsideSoFar = 0;
+
+function setAside(path: string, folder: string): void {
+  setAsideSoFar += 1;
+  if (existsSync(path)) renameSync(path, join(folder, `aside-${setAsideSoFar}`));
+}
+
 const defaultWatchlist = {
   name: 'rig',
   include: ['/etc/**', '/usr/share/bm-elasticsearch/config/elasticsearch.yml'],
@@ -102,7 +111,7 @@ const defaultWatchlist = {
 
 /** Makes both nodes, initialised, with empty roots and no daemon running. */
 export async function makePair(options: PairOptions = {}): Promise<Pair> {
-  const folder = mkdtempSync(join(tmpdir(), 'bmcs-pair-'));
+  const folder = mkdtempSync(join(options.leaveIn ?? tmpdir(), 'bmcs-pair-'));
   const active = placeOf(folder, 'mail1');
   const passive = placeOf(folder, 'mail2');
   const places = { active, passive };
@@ -150,7 +159,10 @@ export async function makePair(options: PairOptions = {}): Promise<Pair> {
     reset: async () => {
       await killAll(daemons);
       for (const { root, state, runtime } of [active, passive]) {
-        for (const path of [root, state, runtime]) rmSync(path, { recursive: true, force: true });
+        for (const path of [root, state, runtime]) {
+          if (options.leaveIn === undefined) rmSync(path, { recursive: true, force: true });
+          else setAside(path, folder);
+        }
       }
       await prepare(pair);
     },
@@ -158,7 +170,7 @@ export async function makePair(options: PairOptions = {}): Promise<Pair> {
       await killAll(daemons);
       await sshd.stop();
       await activeSshd?.stop();
-      rmSync(folder, { recursive: true, force: true });
+      if (options.leaveIn === undefined) rmSync(folder, { recursive: true, force: true });
     },
   };
   try {
