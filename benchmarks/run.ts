@@ -157,7 +157,7 @@ async function take(asked: Asked, signal: AbortSignal): Promise<Report> {
     taken.push(result);
     process.stdout.write(`${renderSurvey(result).join('\n')}\n`);
   }
-  said('all', 'done');
+  said('all', 'done; what was measured is removed now, which takes minutes after a whole run');
   const tookSeconds = (performance.now() - start) / 1000;
   const made = new Date().toISOString();
   return { made, tookSeconds, ...about, size: asked.size, rows: measured, surveys: taken };
