@@ -19,8 +19,10 @@ const top = 'etc/tree';
 function build(peer: Peer, { pair }: Made, size: Size): Pick<Series, 'sample' | 'check'> {
   return {
     sample: async (round) => {
-      if (round > 0) await pair.reset();
-      spreadDirectories(pair.active.root, pair.passive.root);
+      if (round > 0) {
+        await pair.reset();
+        spreadDirectories(pair.active.root, pair.passive.root);
+      }
       const stage = join(pair.active.root, 'stage');
       const files = await plantTree(stage, size);
       await using following = await peer.follow?.(pair);

@@ -24,8 +24,6 @@ export type LinkOptions = {
    * after 1, 3, 7 … seconds: who wants to know soon that a link is back asks anew.
    */
   readonly answerDeadlineMs?: number;
-  /** A link with such a round trip counts as slow. Milliseconds, default 10: within a building it is below 1. */
-  readonly slowFromMs?: number;
   readonly signal?: AbortSignal;
 };
 
@@ -44,7 +42,8 @@ const keepaliveMs = 10_000;
 const keepaliveMisses = 3;
 const keptComplaint = 2000;
 const defaultDeadlineMs = 20_000;
-const defaultSlowMs = 10;
+/** A link with such a round trip counts as slow: within a building it is below 1. Milliseconds. */
+const slowFromMs = 10;
 /** Data that the peer's machine has not confirmed for so long, while nothing else came, will not arrive. Milliseconds. */
 const deadAfterMs = 5000;
 
@@ -78,8 +77,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     await connected;
-    const isSlow = (roundTripOf(socket) ?? 0) >= (options.slowFromMs ?? defaultSlowMs);
-    return { ...(await openChannel(client, options)), isSlow };
+    return await openChannel(client, options, (roundTripOf(socket) ?? 0) >= slowFromMs);
   } catch (error) {
     client.destroy();
     throw error;
@@ -193,7 +191,7 @@ function unreachable(options: LinkOptions, error: Error & { level?: string }): F
   });
 }
 
-function openChannel(client: Client, options: LinkOptions): Promise<Omit<Link, 'isSlow'>> {
+function openChannel(client: Client, options: LinkOptions, isSlow: boolean): Promise<Link> {
   return new Promise((resolve, reject) => {
     const deadlineMs = options.stepDeadlineMs ?? defaultDeadlineMs;
     const timer = setTimeout(
@@ -211,6 +209,7 @@ function openChannel(client: Client, options: LinkOptions): Promise<Omit<Link, '
       client.once('close', () => channel.destroy());
       resolve({
         stream: channel,
+        isSlow,
         complaint: () => complaint.split('\n').map(printable).join(' ').trim(),
         close: () => client.destroy(),
       });

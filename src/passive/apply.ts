@@ -175,7 +175,6 @@ export class Applier {
     const ready = halted === undefined ? ordered.filter(isReady) : [];
     const placed = this.#keeper.place(ready);
     if (halted !== undefined) discardAll(ordered);
-    this.#stager.built();
     const results = ordered.map((operation) => ({
       push: operation.push,
       result: halted === undefined ? resultOf(operation, placed) : haltedResult(operation, halted),

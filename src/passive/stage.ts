@@ -62,12 +62,7 @@ export class Stager {
     this.#options = options;
   }
 
-  /** The batch is placed, or dropped: what was built is where it was to be, or gone. */
-  built(): void {
-    this.#trees.clear();
-  }
-
-  /** The batch is over: its directories are closed. */
+  /** The batch is over: its directories are closed, and what was built is where it was to be, or gone. */
   ended(): void {
     this.#space.forget();
     this.#trees.clear();

@@ -177,6 +177,7 @@ export class FrameDecoder {
       this.#fault = { kind: 'header-not-json', detail: String(error) };
     }
   }
+
   #unpack(body: Buffer, frames: Frame[]): void {
     try {
       let rest = unpack(body);

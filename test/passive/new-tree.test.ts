@@ -33,6 +33,18 @@ function pushTree(sender: Sender): number[] {
   ];
 }
 
+/** The tree with two contents in parts, in one batch: all of one has come, and nothing of `slow`. */
+function pushInParts(sender: Sender): { readonly whole: number[]; readonly slow: number } {
+  const stream = { put: fileOf('in parts'), content: 'stream' };
+  return sender.together(() => {
+    const ids = pushTree(sender);
+    const quick = sender.push('/etc/new/deep/quick', '', stream);
+    const slow = sender.push('/etc/new/deep/slow', '', stream);
+    sender.say({ t: 'chunk', id: quick, last: true }, Buffer.from('in parts'));
+    return { whole: [...ids, quick], slow };
+  });
+}
+
 function isWhole({ root }: Passive): void {
   const at = (name: string): string => join(root, 'etc/new', name);
   assert.equal(readFileSync(at('a.conf'), 'utf8'), 'text of a');
@@ -141,15 +153,8 @@ describe('a directory that is new', () => {
   it('takes a content that comes in parts, in the same batch and over several', async () => {
     await using passive = await Passive.open();
     const sender = await passive.session();
-    const stream = { put: fileOf('in parts'), content: 'stream' };
-    const [ids, quick, slow] = sender.together(() => {
-      const all = pushTree(sender);
-      const one = sender.push('/etc/new/deep/quick', '', stream);
-      const other = sender.push('/etc/new/deep/slow', '', stream);
-      sender.say({ t: 'chunk', id: one, last: true }, Buffer.from('in parts'));
-      return [all, one, other] as const;
-    });
-    const placed = await outcomes(sender, [...ids, quick]);
+    const { whole, slow } = pushInParts(sender);
+    const placed = await outcomes(sender, whole);
     assert.ok(
       placed.every((one) => one === 'applied'),
       placed.join(' '),
@@ -168,15 +173,8 @@ describe('a directory that is new', () => {
     });
     await using passive = await Passive.open({ renames });
     const sender = await passive.session();
-    const stream = { put: fileOf('in parts'), content: 'stream' };
-    const [quick, slow, ids] = sender.together(() => {
-      const all = pushTree(sender);
-      const one = sender.push('/etc/new/deep/quick', '', stream);
-      const other = sender.push('/etc/new/deep/slow', '', stream);
-      sender.say({ t: 'chunk', id: one, last: true }, Buffer.from('in parts'));
-      return [one, other, all] as const;
-    });
-    const found = await outcomes(sender, [...ids, quick]);
+    const { whole, slow } = pushInParts(sender);
+    const found = await outcomes(sender, whole);
     assert.ok(!found.includes('applied'), found.join(' '));
     sender.say({ t: 'chunk', id: slow, last: true }, Buffer.from('in parts'));
     assert.equal((await sender.ack(slow)).kind, 'refused');

@@ -164,7 +164,8 @@ async function byHand(node: Node, options: ResyncCommand, io: Io): Promise<PeerR
     if (configured === undefined) continue;
     const link = await connectTo(configured);
     const opened = await Session.open({
-      ...{ stream: link.stream, isSlow: link.isSlow },
+      stream: link.stream,
+      isSlow: link.isSlow,
       purpose: 'replicate',
       node: node.config.node,
       version: productVersion,
