@@ -4,15 +4,16 @@ import type { ReplicaPath } from '../core/path.ts';
 export type LanesOptions = {
   /** How many paths are worked on at once. */
   readonly concurrency: number;
-  /** Brings one path up to date. Must not reject: a rejection is a bug, and ends the process. */
-  readonly work: (path: ReplicaPath) => Promise<void>;
+  /** Brings one path up to date and calls `done`, once, at whatever time. */
+  readonly work: (path: ReplicaPath, done: () => void) => void;
 };
 
 /**
  * One lane a path: never two steps of a path at once, and the newest wins. A path that is added while it
  * waits waits once; one that is added while it is worked on is worked on again afterwards.
  *
- * What need not wait begins without the queue, which costs more for each path than the rest of its way to the socket.
+ * What need not wait begins without the queue, which costs more for each path than the rest of its way to the socket, and
+ * without a promise: thousands are on their way at once, and each promise would be one more thing for the collector to move.
  */
 export class Lanes {
   readonly #queue: PQueue;
@@ -58,28 +59,29 @@ export class Lanes {
     const { concurrency } = this.#options;
     // The queue keeps room for one, which it cannot do without.
     const hasRoom = this.#direct < concurrency - 1 && this.#direct + this.#queue.pending < concurrency;
-    if (hasRoom && this.#queue.size === 0) {
-      void this.#workDirectly(path);
-      return;
-    }
+    if (hasRoom && this.#queue.size === 0) return this.#workDirectly(path);
     this.#lanes.set(path, 'waiting');
     this.#queue.concurrency = concurrency - this.#direct;
-    void this.#queue.add(() => this.#work(path));
+    void this.#queue.add(() => new Promise<void>((done) => this.#work(path, done)));
   }
 
-  async #workDirectly(path: ReplicaPath): Promise<void> {
+  #workDirectly(path: ReplicaPath): void {
     this.#direct += 1;
-    await this.#work(path);
-    this.#direct -= 1;
-    if (this.#queue.size > 0) this.#queue.concurrency = this.#options.concurrency - this.#direct;
+    this.#work(path, () => {
+      this.#direct -= 1;
+      if (this.#queue.size > 0) this.#queue.concurrency = this.#options.concurrency - this.#direct;
+    });
   }
 
-  async #work(path: ReplicaPath): Promise<void> {
+  /** `onOver`: called before the next step of the path begins. */
+  #work(path: ReplicaPath, onOver: () => void): void {
     this.#lanes.set(path, 'working');
-    await this.#options.work(path);
-    if (this.#lanes.get(path) === 'again') return this.#enqueue(path);
-    this.#lanes.delete(path);
-    if (this.#lanes.size > 0) return;
-    for (const tell of this.#idle.splice(0)) tell();
+    this.#options.work(path, () => {
+      onOver();
+      if (this.#lanes.get(path) === 'again') return this.#enqueue(path);
+      this.#lanes.delete(path);
+      if (this.#lanes.size > 0) return;
+      for (const tell of this.#idle.splice(0)) tell();
+    });
   }
 }

@@ -1,4 +1,5 @@
 import type { ReplicaPath } from '../core/path.ts';
+import { Departures, type DeparturesOptions } from './departures.ts';
 import { Gathering } from './gathering.ts';
 import { Lanes } from './lanes.ts';
 
@@ -10,8 +11,10 @@ const groupRest = { restMs: 200, maxWaitMs: 2000 };
 export type OutgoingOptions = {
   /** The files that are placed together with this one, itself among them; undefined where it stands alone. */
   readonly groupOf: (path: ReplicaPath) => readonly ReplicaPath[] | undefined;
-  /** Brings these paths up to date. Must not reject: a rejection is a bug, and ends the process. */
-  readonly work: (paths: readonly ReplicaPath[]) => Promise<void>;
+  /** What it is sent over. */
+  readonly session: DeparturesOptions['session'];
+  /** Looks at these paths and sends what there is to send, together or not at all; calls `done` once. */
+  readonly work: (paths: readonly ReplicaPath[], done: () => void) => void;
 };
 
 /** What is to be sent: single paths at once, the files of a group in one lane and when they rest. */
@@ -23,7 +26,11 @@ export class Outgoing {
   constructor(options: OutgoingOptions) {
     this.#options = options;
     this.#gathering = new Gathering({ ...groupRest, onReady: (lane) => this.#lanes.add(lane) });
-    const work = (lane: ReplicaPath): Promise<void> => options.work(options.groupOf(lane) ?? [lane]);
+    const departures = new Departures({
+      session: options.session,
+      send: ({ lane, done }) => options.work(options.groupOf(lane) ?? [lane], done),
+    });
+    const work = (lane: ReplicaPath, done: () => void): void => departures.add({ lane, done });
     this.#lanes = new Lanes({ concurrency: pushesInFlight, work });
   }
 

@@ -9,39 +9,67 @@ import { blocksOf, isWorthDelta } from './early-blocks.ts';
 import type { PushOutcome, Session } from './session.ts';
 import type { Tree } from './tree.ts';
 
-/**
- * Sends one push with as little content as may do: none where the peer is expected to hold it already, and
- * again in full where it does not. Directories that only lead to a listed file are made on the way.
- */
-export async function pushEntry(session: Session, tree: Tree, push: Push): Promise<PushOutcome> {
-  passed('planned', push.path);
-  const content = await contentOf(session, tree, push);
-  let outcome: PushOutcome = content === undefined ? { kind: 'changed' } : await session.push(push, content);
-  if (outcome.kind === 'refused' && wantsWhole(outcome.reason, content?.kind)) {
-    outcome = await send(session, tree, push, absent);
-  }
-  if (isOrphan(outcome) && (await pushParents(session, tree, push.path))) {
-    outcome = await send(session, tree, push, absent);
-  }
-  if (isDurable(outcome)) passed('acked', push.path);
-  return outcome;
+/** As sendEntry. Never rejects. */
+export function pushEntry(session: Session, tree: Tree, push: Push): Promise<PushOutcome> {
+  return new Promise((resolve) => sendEntry(session, tree, push, resolve));
 }
 
-/** The content as it is sent first; undefined where the file is no longer what the push says. */
-async function contentOf(
+/**
+ * Sends one push with as little content as may do: none where the peer is expected to hold it already, and
+ * again in full where it does not. Directories that only lead to a listed file are made on the way. `onOutcome` is called once,
+ * at once where nothing is to be waited for.
+ */
+export function sendEntry(
   session: Session,
   tree: Tree,
+  push: Push,
+  onOutcome: (outcome: PushOutcome) => void,
+): void {
+  passed('planned', push.path);
+  const told = (outcome: PushOutcome): void => {
+    if (isDurable(outcome)) passed('acked', push.path);
+    onOutcome(outcome);
+  };
+  const sendFirst = (content: Content): void =>
+    session.send(push, content, (outcome) => {
+      if (outcome.kind === 'refused') void again(session, tree, { push, content, outcome }).then(told);
+      else told(outcome);
+    });
+  const content = tree.content(push.path, push.expect, push.put);
+  if (content === undefined) told({ kind: 'changed' });
+  else if (content.kind === 'stream') void asDelta(session, push, content).then(sendFirst);
+  else sendFirst(content);
+}
+
+/** What becomes of a push that was refused, sent once more where that may help. */
+async function again(
+  session: Session,
+  tree: Tree,
+  { push, content, outcome }: { push: Push; content: Content; outcome: Refused },
+): Promise<PushOutcome> {
+  let now: PushOutcome = outcome;
+  if (wantsWhole(outcome.reason, content.kind)) now = await send(session, tree, push, absent);
+  if (isOrphan(now) && (await pushParents(session, tree, push.path)))
+    now = await send(session, tree, push, absent);
+  return now;
+}
+
+type Refused = Extract<PushOutcome, { kind: 'refused' }>;
+
+/** What of the content the peer's own file does not hold, where it is worth to ask. */
+async function asDelta(
+  session: Session,
   { path, expect, put }: Push,
-): Promise<Content | undefined> {
-  const content = tree.content(path, expect, put);
-  if (content?.kind !== 'stream' || put.kind !== 'file' || !isWorthDelta(expect, put.size)) return content;
+  content: Extract<Content, { kind: 'stream' }>,
+): Promise<Content> {
+  if (put.kind !== 'file' || !isWorthDelta(expect, put.size)) return content;
   const known = await blocksOf(session, path);
   if (known === undefined || known.count === 0) return content;
   return { kind: 'delta', chunks: () => delta(content.chunks(), known) };
 }
 
 /** Whether the push is to be sent again with all of its content: what was taken from the peer's file was not right. */
-function wantsWhole(reason: Reason, sent: Content['kind'] | undefined): boolean {
+function wantsWhole(reason: Reason, sent: Content['kind']): boolean {
   return retryOf[reason] === 'with-content' || (reason === 'digest-mismatch' && sent === 'delta');
 }
 

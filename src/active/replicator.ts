@@ -14,7 +14,7 @@ import { onceATurn } from './once-a-turn.ts';
 import { Outcomes } from './outcomes.ts';
 import { Outgoing } from './outgoing.ts';
 import { Planner } from './planner.ts';
-import { pushEntry, pushSet } from './push.ts';
+import { pushSet, sendEntry } from './push.ts';
 import type { ReplicatorOptions } from './replicator-options.ts';
 import type { PushOutcome, Session } from './session.ts';
 import { type PathTrouble, Troubles } from './troubles.ts';
@@ -76,7 +76,8 @@ export class Replicator {
     });
     this.#guard = new DeletionGuard(options.massDeletion);
     const { groupOf } = options;
-    this.#outgoing = new Outgoing({ groupOf, work: (paths) => this.#work(paths) });
+    const work = (paths: readonly ReplicaPath[], done: () => void): void => this.#work(paths, done);
+    this.#outgoing = new Outgoing({ groupOf, session: () => this.#session, work });
     this.#moves = new Moves({
       ledger: options.ledger,
       includes: (path) => options.tree.watchlists.includes(path),
@@ -281,27 +282,28 @@ export class Replicator {
     this.#outgoing.add(path);
   }
 
-  async #work(paths: readonly ReplicaPath[]): Promise<void> {
+  #work(paths: readonly ReplicaPath[], done: () => void): void {
     const session = this.#session;
+    for (const path of paths) this.#emptying.taken(path);
     if (session === undefined || this.#halt !== undefined || !this.#maySend()) {
       for (const path of paths) this.#waiting.add(path);
-      for (const path of paths) this.#emptying.taken(path);
       this.#awaited.lose();
-      return;
+      return done();
     }
-    await session.writable();
-    for (const path of paths) this.#emptying.taken(path);
     const planned = this.#planner.planAll(paths);
+    const [push] = planned;
+    if (push === undefined) return done();
     for (const { path, put } of planned) this.#sending.set(path, put);
     const awaiting = planned.map(({ path }) => this.#awaited.take(path));
-    const [push] = planned;
-    if (push === undefined) return;
-    const { tree } = this.#options;
-    const outcomes =
-      planned.length > 1 ? await pushSet(session, tree, planned) : [await pushEntry(session, tree, push)];
-    for (const [index, sent] of planned.entries())
-      this.#settle(sent, outcomes[index] ?? { kind: 'lost' }, awaiting[index] ?? []);
-    this.#options.onProgress();
+    const { tree, onProgress } = this.#options;
+    const settle = (outcomes: readonly PushOutcome[]): void => {
+      for (const [index, sent] of planned.entries())
+        this.#settle(sent, outcomes[index] ?? { kind: 'lost' }, awaiting[index] ?? []);
+      onProgress();
+      done();
+    };
+    if (planned.length > 1) void pushSet(session, tree, planned).then(settle);
+    else sendEntry(session, tree, push, (outcome) => settle([outcome]));
   }
 
   #settle(push: Push, outcome: PushOutcome, awaiting: readonly OnOutcome[]): void {

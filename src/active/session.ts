@@ -136,35 +136,29 @@ export class Session {
   }
 
   /** Sends one push. Never rejects. */
-  async push(push: Push, content: Content, set?: PushSet): Promise<PushOutcome> {
-    if (!this.open) return { kind: 'lost' };
-    const id = this.#nextId;
-    this.#nextId += 1;
-    const waiting = { sentAt: performance.now(), settle: (_: PushOutcome): void => undefined };
-    const answered = new Promise<PushOutcome>((resolve) => {
-      waiting.settle = resolve;
-    });
+  push(push: Push, content: Content, set?: PushSet): Promise<PushOutcome> {
+    return new Promise((resolve) => this.send(push, content, resolve, set));
+  }
+
+  /** As push; `onOutcome` is called once, at once where the link is gone. */
+  send(push: Push, content: Content, onOutcome: (outcome: PushOutcome) => void, set?: PushSet): void {
+    if (!this.open) return onOutcome({ kind: 'lost' });
+    const id = this.#takeId();
+    const waiting = { sentAt: performance.now(), settle: onOutcome };
     this.#pushes.set(id, waiting);
     this.#watch();
-    const body = content.kind === 'inline' ? content.bytes : undefined;
-    this.#connection.send(
-      {
-        t: 'push',
-        id,
-        epoch: this.#options.seat.epoch,
-        ...push,
-        content: content.kind,
-        ...(set === undefined ? {} : { set }),
-      },
-      body,
-    );
-    passed('sent', push.path);
-    const inChunks = content.kind === 'stream' || content.kind === 'delta';
-    if (inChunks && !(await this.#sendChunks(id, content.chunks, waiting))) {
-      this.#pushes.delete(id);
-      return { kind: 'changed' };
-    }
-    return answered;
+    const { path, expect, put } = push;
+    const message: PushMessage = {
+      ...{ t: 'push', id, epoch: this.#options.seat.epoch },
+      ...{ path, expect, put, content: content.kind },
+    };
+    if (set !== undefined) message.set = set;
+    this.#connection.send(message, content.kind === 'inline' ? content.bytes : undefined);
+    passed('sent', path);
+    if (content.kind !== 'stream' && content.kind !== 'delta') return;
+    void this.#sendChunks(id, content.chunks, waiting).then((isWhole) => {
+      if (!isWhole && this.#pushes.delete(id)) onOutcome({ kind: 'changed' });
+    });
   }
 
   /** Sends the content; false when the source broke off and the push was withdrawn. */

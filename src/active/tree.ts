@@ -9,7 +9,7 @@ import { Manifest, type ManifestOptions } from '../files/manifest.ts';
 import type { EntryCache, Observation } from '../files/observation.ts';
 import { kindOfChild, observe, stampOfChild, unreadBytes } from '../files/observe.ts';
 import { resembles } from '../files/resembles.ts';
-import { type ScanOptions, scan, scanFolders } from '../files/scan.ts';
+import { type ScanOptions, type Slice, scan, scanFolders } from '../files/scan.ts';
 import { statsOfOpen } from '../files/stats.ts';
 import type { Scanned } from '../files/walk.ts';
 import { passed, tracing } from '../log/trace.ts';
@@ -174,7 +174,9 @@ export class Tree {
    * Walks everything at or below `from`. `fresh` reads every file again, whatever the cache knows; `lazy` reads one that it
    * does not know only where its observation is asked for.
    */
-  walk(options: { from?: ReplicaPath; fresh?: boolean; lazy?: boolean } = {}): AsyncGenerator<Scanned> {
+  walk(
+    options: { from?: ReplicaPath; fresh?: boolean; lazy?: boolean } = {},
+  ): AsyncGenerator<Slice<Scanned>> {
     return scan(this.#scanOptions(options));
   }
 
@@ -195,7 +197,7 @@ export class Tree {
   async manifest(options: ManifestOptions & { readonly fresh: boolean }): Promise<Manifest> {
     const manifest = new Manifest(options);
     const found = scanFolders(this.#scanOptions({ fresh: options.fresh }));
-    for await (const scanned of found) manifest.take(scanned);
+    for await (const slice of found) for (const scanned of slice) manifest.take(scanned);
     const { cache } = this.#options;
     cache.retain(manifest.size, (path) => manifest.has(path) || manifest.isUnknown(path));
     // What waits to be written takes memory, and would have to be read again after a crash.

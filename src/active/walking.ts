@@ -2,6 +2,7 @@ import type { Entry } from '../core/entry.ts';
 import { identicalEntry } from '../core/entry.ts';
 import { isAtOrBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
+import type { Scanned } from '../files/walk.ts';
 import { topmost } from '../watch/second-looks.ts';
 import type { Peer } from './peer.ts';
 import type { Tree } from './tree.ts';
@@ -86,26 +87,16 @@ export class Walking {
   }
 
   async #walkNow(from: ReplicaPath): Promise<void> {
-    const { tree, onNews, onMissing, onUnstable, onTrouble } = this.#options;
+    const { tree, onMissing } = this.#options;
     const peers = this.#options.peers();
     const seen = new Set<ReplicaPath>();
     const unknown: ReplicaPath[] = [];
-    for await (const scanned of tree.walk({ from, lazy: true })) {
+    for await (const slice of tree.walk({ from, lazy: true })) {
       if (this.#stopped) return;
-      const { path } = scanned;
-      seen.add(path);
-      if (peers.every(({ replicator }) => replicator.willLook(path))) continue;
-      // What has to be read is read when it is looked at to be sent, and not twice.
-      if (scanned.unread === true && !peers.some(({ replicator }) => replicator.sending(path))) {
-        onNews(path);
-        continue;
+      for (const scanned of slice) {
+        seen.add(scanned.path);
+        if (this.#judge(scanned, peers) === 'unknown') unknown.push(scanned.path);
       }
-      const { observation } = scanned;
-      if (observation.kind === 'unstable') onUnstable(path);
-      else if (observation.kind !== 'entry') {
-        unknown.push(path);
-        onTrouble(path, observation);
-      } else if (peers.some((peer) => isNews(peer, path, observation.entry))) onNews(path);
     }
     for (const { replicator } of peers) {
       for (const path of replicator.ledger.below(from)) {
@@ -113,6 +104,25 @@ export class Walking {
         if (!seen.has(path) && !hidden && !replicator.isRemoving(path)) onMissing(path);
       }
     }
+  }
+
+  /** `unknown`: nothing can be told of the path, nor of what is below it. */
+  #judge(scanned: Scanned, peers: readonly Peer[]): 'unknown' | undefined {
+    const { onNews, onUnstable, onTrouble } = this.#options;
+    const { path } = scanned;
+    if (peers.every(({ replicator }) => replicator.willLook(path))) return undefined;
+    // What has to be read is read when it is looked at to be sent, and not twice.
+    if (scanned.unread === true && !peers.some(({ replicator }) => replicator.sending(path))) {
+      onNews(path);
+      return undefined;
+    }
+    const { observation } = scanned;
+    if (observation.kind === 'unstable') onUnstable(path);
+    else if (observation.kind !== 'entry') {
+      onTrouble(path, observation);
+      return 'unknown';
+    } else if (peers.some((peer) => isNews(peer, path, observation.entry))) onNews(path);
+    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { packEntry, packedKey } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
+import type { Slice } from './scan.ts';
 import type { Scanned } from './walk.ts';
 
 /** A part of the tree whose fingerprint is wanted. */
@@ -29,21 +30,22 @@ const neverReplicated: ReadonlySet<string> = new Set(['bad-path', 'too-large', '
  * to a node do not count. Throws what the walk throws.
  */
 export async function printsOf(
-  walk: AsyncIterable<Scanned>,
+  walk: AsyncIterable<Slice<Scanned>>,
   scopes: readonly PrintScope[],
 ): Promise<Print[]> {
   const parts = scopes.map((scope) => ({ scope, lines: [] as string[], unread: [] as string[] }));
-  for await (const scanned of walk) {
+  const take = (scanned: Scanned): void => {
     const { path } = scanned;
     const line = lineOf(scanned);
-    if (line === undefined) continue;
+    if (line === undefined) return;
     for (const { scope, lines, unread } of parts) {
       const isUnread = line === unreadable;
       if (!scope.includes(path) && !(isUnread && scope.mayLieBelow(path))) continue;
       lines.push(`${path}\0${line}\0`);
       if (isUnread) unread.push(path);
     }
-  }
+  };
+  for await (const slice of walk) for (const scanned of slice) take(scanned);
   return parts.map(({ scope, lines, unread }) => ({
     name: scope.name,
     fingerprint: speakable(lines.sort()),

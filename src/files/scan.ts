@@ -3,7 +3,7 @@ import type { ReplicaPath } from '../core/path.ts';
 import { Directories } from './confined.ts';
 import type { Folder } from './folder.ts';
 import type { LookOptions } from './observe.ts';
-import { type Scanned, Walk, type Watched } from './walk.ts';
+import { type Scanned, type Step, Walk, type Watched } from './walk.ts';
 
 export type ScanOptions = Omit<LookOptions, 'checkWriters'> & {
   readonly root: string;
@@ -26,40 +26,67 @@ export type ScanOptions = Omit<LookOptions, 'checkWriters'> & {
 /** Work between two turns of the event loop, milliseconds. */
 const sliceMs = 10;
 
+/** What one slice of a walk brings. It is walked on as it is read, and what it yields is to be used before it is read on. */
+export type Slice<Step> = Iterable<Step>;
+
 /**
  * Walks the replicated tree: parents before children, children in the order of their bytes, links never
  * followed. Yields the paths that are included, and besides them only directories and names of which it could
  * not be seen what is at or below them: nothing below such a path is known to be absent. A start that does not
- * exist is yielded as absent. Throws the reason of `signal`.
+ * exist is yielded as absent. They come in slices, between which the event loop has its turn. Throws the reason of `signal`.
  */
-export function scan(options: ScanOptions): AsyncGenerator<Scanned> {
-  return walk(options, false) as AsyncGenerator<Scanned>;
+export function scan(options: ScanOptions): AsyncGenerator<Slice<Scanned>> {
+  return walk(options, false) as AsyncGenerator<Slice<Scanned>>;
 }
 
 /**
  * As scan, and what is as it was of a directory's children comes as one folder, before the others: cheaper by far where
  * hardly anything changed.
  */
-export function scanFolders(options: ScanOptions): AsyncGenerator<Scanned | Folder> {
+export function scanFolders(options: ScanOptions): AsyncGenerator<Slice<Scanned | Folder>> {
   return walk(options, true);
 }
 
-async function* walk(options: ScanOptions, folders: boolean): AsyncGenerator<Scanned | Folder> {
+async function* walk(options: ScanOptions, folders: boolean): AsyncGenerator<Slice<Scanned | Folder>> {
   const { root, watchlists, from, signal } = options;
   signal?.throwIfAborted();
   const look = { ...options, folders, checkWriters: options.checkWriters ?? false };
   const starts = from === undefined ? watchlists.roots : startsBelow(watchlists.roots, from);
-  let sliceEnd = performance.now() + sliceMs;
   for (const start of starts) {
     using directories = new Directories(root, { checkPlace: 'when-told' });
-    for (const step of new Walk(directories, look).from(start)) {
-      if (step !== undefined) yield step;
-      if (performance.now() < sliceEnd) continue;
+    const steps = new Steps(new Walk(directories, look).from(start));
+    for (;;) {
+      yield steps.slice();
+      if (steps.over) break;
       await nextTurn();
       signal?.throwIfAborted();
       directories.recheck();
-      sliceEnd = performance.now() + sliceMs;
     }
+  }
+}
+
+/** The steps of a walk, to be taken slice by slice. */
+class Steps {
+  readonly #steps: Generator<Step>;
+  #over = false;
+
+  constructor(steps: Generator<Step>) {
+    this.#steps = steps;
+  }
+
+  /** Whether nothing is left. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** What comes until so much time has passed. Who stops to read it gets the rest with the next one. */
+  *slice(): Generator<Scanned | Folder> {
+    const end = performance.now() + sliceMs;
+    for (let next = this.#steps.next(); next.done !== true; next = this.#steps.next()) {
+      if (next.value !== undefined) yield next.value;
+      if (performance.now() >= end) return;
+    }
+    this.#over = true;
   }
 }
 

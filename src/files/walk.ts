@@ -113,7 +113,11 @@ export class Walk {
     if (settled && cache !== undefined && fresh !== true && names.undecodable.length === 0)
       walked.draft = this.#beginDraft(directory, self);
     walked.collects = walked.draft !== undefined && folders === true && lazy !== true;
-    for (const name of names.names) yield* this.#child(walked, name);
+    for (const name of names.names) {
+      const child = this.#child(walked, name);
+      if (isSteps(child)) yield* child;
+      else yield child;
+    }
     for (const bytes of names.undecodable) yield this.#undecodable(path, bytes);
     const folder = walked.draft?.folder(listing, { watchlists, included });
     if (walked.collects) yield folder;
@@ -139,16 +143,20 @@ export class Walk {
 
   *#asKnown(walked: Walked, known: Folder): Generator<Step> {
     const others = known.walked?.others ?? [];
+    const isCollected = this.#options.folders === true;
     let outdated = false;
-    if (this.#options.folders === true) {
-      yield known;
-      for (const name of others) outdated = (yield* this.#child(walked, name)) || outdated;
-    } else {
-      for (const name of others.length === 0 ? known.names : byBytes([...known.names, ...others])) {
-        const place = known.placeOf(name);
-        if (place >= 0) yield known.childAt(place);
-        else outdated = (yield* this.#child(walked, name)) || outdated;
-      }
+    if (isCollected) yield known;
+    const names = isCollected
+      ? others
+      : others.length === 0
+        ? known.names
+        : byBytes([...known.names, ...others]);
+    for (const name of names) {
+      const place = isCollected ? -1 : known.placeOf(name);
+      const child = place >= 0 ? known.childAt(place) : this.#child(walked, name);
+      if (isSteps(child)) yield* child;
+      else yield child;
+      outdated ||= child instanceof Unchanged;
     }
     // What could not be remembered can be by now: the next walk puts all of it together.
     if (outdated) this.#options.cache?.keep(known.unwalked());
@@ -165,34 +173,29 @@ export class Walk {
     return known.childAt(place);
   }
 
-  /** Answers whether it is something that is as it was. */
-  *#child(walked: Walked, name: string): Generator<Step, boolean> {
+  /** What is to be yielded of a child; the steps of a walk where it is a directory, since a generator for each file would take most of the time. */
+  #child(walked: Walked, name: string): Step | Generator<Step> {
     const still = this.#stillKnown(walked, name);
-    if (still !== undefined) {
-      yield walked.collects ? undefined : still;
-      return true;
-    }
+    if (still !== undefined) return walked.collects ? undefined : still;
     const path = childOf(walked.path, name);
     const { watchlists, cache, fresh, lazy, onLeftover } = this.#options;
     if (isTemporaryName(name)) {
       walked.draft?.lookAgain(name);
       onLeftover?.(path);
-      return false;
+      return undefined;
     }
     const folder = this.#asItWas(walked.directory, { name, path });
     const own = folder?.own;
     if (own !== undefined) {
       walked.draft?.lookAgain(name);
-      yield* this.#directory(own, folder?.walked?.included === true);
-      return false;
+      return this.#directory(own, folder?.walked?.included === true);
     }
     const included = watchlists.includes(path);
-    if (!included && !watchlists.mayContain(path)) return false;
+    if (!included && !watchlists.mayContain(path)) return undefined;
     const fault = faultOf(path);
     if (fault !== undefined) {
       walked.draft?.lookAgain(name);
-      yield { path, observation: fault };
-      return false;
+      return { path, observation: fault };
     }
     const seen = this.#seen;
     const type = cache === undefined || fresh === true ? undefined : seen.look(walked.directory.fd, name);
@@ -205,17 +208,14 @@ export class Walk {
       const found = unchanged({ name, path, type, seen }, walked.known, cache);
       if (found === 'unread' && lazy === true) {
         walked.draft = undefined;
-        yield new UnreadFile(path, () => observeChild(walked.directory, name, path, this.#options));
-        return false;
+        return new UnreadFile(path, () => observeChild(walked.directory, name, path, this.#options));
       }
       if (found instanceof Unchanged) {
         walked.draft?.remember(name, found.packed, seen);
-        yield walked.collects ? undefined : found;
-        return true;
+        return walked.collects ? undefined : found;
       }
     }
-    yield* this.#lookedAt(walked, { name, path, included });
-    return false;
+    return this.#lookedAt(walked, { name, path, included });
   }
 
   /** A directory that was walked for the same watchlists and is as it was then, by its own state: there is nothing else to read. */
@@ -226,10 +226,10 @@ export class Walk {
     return this.#seen.look(fd, name) === 'directory' && folder.isSelf(this.#seen) ? folder : undefined;
   }
 
-  *#lookedAt(
+  #lookedAt(
     walked: Walked,
     { name, path, included }: { name: string; path: ReplicaPath; included: boolean },
-  ): Generator<Step> {
+  ): Step | Generator<Step> {
     const observation = observeChild(walked.directory, name, path, this.#options);
     const { draft } = walked;
     if (!included) draft?.lookAgain(name);
@@ -238,11 +238,9 @@ export class Walk {
         ? undefined
         : this.#note(draft, walked.directory, { name, path, observation });
     const isDirectory = observation.kind === 'entry' && observation.entry.kind === 'directory';
-    // Most are files, and a generator of its own for each is what a walk would spend its time on.
     // The text that is remembered serves whoever keeps it: there may be very many.
-    if (noted !== undefined) yield walked.collects ? undefined : { path, observation, packed: noted };
-    else if (included && !isDirectory) yield { path, observation };
-    else yield* this.#at(path, observation);
+    if (noted !== undefined) return walked.collects ? undefined : { path, observation, packed: noted };
+    return included && !isDirectory ? { path, observation } : this.#at(path, observation);
   }
 
   /** What was just looked at closely can be known by its state from now on: its entry then. Or it is looked at each time. */
@@ -286,6 +284,10 @@ export class Walk {
     const failure = { reason: 'bad-path', detail } as const;
     return { path: childOf(parent, escaped(bytes)), observation: { kind: 'failed', failure } };
   }
+}
+
+function isSteps(child: Step | Generator<Step>): child is Generator<Step> {
+  return child !== undefined && 'next' in child;
 }
 
 /** Shorter paths of names that the disk gave cannot break a limit, at up to three bytes a unit. */

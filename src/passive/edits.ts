@@ -4,6 +4,7 @@ import { type Entry, sameEntry } from '../core/entry.ts';
 import { isBelow, type ReplicaPath } from '../core/path.ts';
 import type { Observation } from '../files/observation.ts';
 import { racyMs } from '../files/observe.ts';
+import type { Slice } from '../files/scan.ts';
 import type { Scanned } from '../files/walk.ts';
 import type { Hint } from '../watch/hint.ts';
 import { topmost } from '../watch/second-looks.ts';
@@ -29,7 +30,7 @@ export type EditsOptions = {
   ) => void;
   /** Whether the path shows the entry at first sight, without being read. */
   readonly resembles: (path: ReplicaPath, entry: Entry) => boolean;
-  readonly walk: (options: { from?: ReplicaPath; lazy?: boolean }) => AsyncIterable<Scanned>;
+  readonly walk: (options: { from?: ReplicaPath; lazy?: boolean }) => AsyncIterable<Slice<Scanned>>;
   readonly known: (path: ReplicaPath) => KnownConflict | undefined;
   readonly onRecord: (path: ReplicaPath, conflict: KnownConflict) => void;
   readonly onClear: (path: ReplicaPath) => void;
@@ -149,27 +150,31 @@ export class Edits {
   }
 
   async #walkNow(from: ReplicaPath): Promise<void> {
-    const { agreed, walk, known } = this.#options;
+    const { agreed, walk } = this.#options;
     agreed.refresh();
     // Before the first sync nothing is agreed, and nothing can be told to be an edit.
     if (this.#stopped || agreed.size === 0) return;
     const seen = new Set<ReplicaPath>();
-    for await (const scanned of walk({ from, lazy: true })) {
+    for await (const slice of walk({ from, lazy: true })) {
       if (this.#stopped) return;
-      const { path } = scanned;
-      seen.add(path);
-      // It will be judged by a look of its own, for which it is read.
-      if (this.#dirty.has(path)) continue;
-      if (scanned.unread === true) {
-        this.#hintPath(path, 'rename');
-        continue;
+      for (const scanned of slice) {
+        seen.add(scanned.path);
+        this.#judgeScanned(scanned);
       }
-      const { observation } = scanned;
-      const entry = observation.kind === 'entry' ? observation.entry : undefined;
-      const asAgreed = entry !== undefined && sameEntry(entry, agreed.get(path) ?? { kind: 'absent' });
-      if (!asAgreed || known(path) !== undefined) this.#hintPath(path, 'rename');
     }
     for (const path of agreed.below(from)) if (!seen.has(path)) this.#hintPath(path, 'rename');
+  }
+
+  #judgeScanned(scanned: Scanned): void {
+    const { path } = scanned;
+    // It will be judged by a look of its own, for which it is read.
+    if (this.#dirty.has(path)) return;
+    if (scanned.unread === true) return this.#hintPath(path, 'rename');
+    const { agreed, known } = this.#options;
+    const { observation } = scanned;
+    const entry = observation.kind === 'entry' ? observation.entry : undefined;
+    const asAgreed = entry !== undefined && sameEntry(entry, agreed.get(path) ?? { kind: 'absent' });
+    if (!asAgreed || known(path) !== undefined) this.#hintPath(path, 'rename');
   }
 
   #hintPath(path: ReplicaPath, change: 'rename' | 'write'): void {

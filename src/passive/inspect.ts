@@ -131,7 +131,7 @@ export class Inspector {
     const { fresh } = question;
     const limits = { maxFileSizeBytes: Number.MAX_SAFE_INTEGER };
     const found = scanFolders({ root, watchlists, cache, fresh, ...limits });
-    for await (const scanned of found) manifest.take(scanned);
+    for await (const slice of found) for (const scanned of slice) manifest.take(scanned);
     cache.retain(manifest.size, (path) => manifest.has(path) || manifest.isUnknown(path));
     cache.commit();
     return { manifest, theirs: new Map(), differing: new Set(), sums: new Set(), except: new Set() };

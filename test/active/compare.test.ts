@@ -11,6 +11,7 @@ import { initialiseHash } from '../../src/files/hash.ts';
 import { Manifest } from '../../src/files/manifest.ts';
 import { scan } from '../../src/files/scan.ts';
 import { Passive } from '../main/hostile-wire-rig.ts';
+import { flat } from '../rig/flat.ts';
 import { temporaryFolder, type Written, write } from '../world/tree.ts';
 
 before(initialiseHash);
@@ -61,7 +62,7 @@ async function manifestOf(root: string): Promise<Manifest> {
   const etc = '/etc' as Parameters<Manifest['get']>[0];
   const watchlists = { roots: [etc], includes: (path: string) => path !== etc, mayContain: () => true };
   const manifest = new Manifest({ mtime: false });
-  for await (const one of scan({ root, watchlists, maxFileSizeBytes: 1e6 })) manifest.take(one);
+  for await (const one of flat(scan({ root, watchlists, maxFileSizeBytes: 1e6 }))) manifest.take(one);
   return manifest;
 }
 

@@ -8,16 +8,16 @@ const path = (text: string): ReplicaPath => text as ReplicaPath;
 /** Work that ends when the test says so. */
 function controlled(): {
   started: string[];
-  work: (at: ReplicaPath) => Promise<void>;
+  work: (at: ReplicaPath, done: () => void) => void;
   finish: (at: string) => void;
 } {
   const started: string[] = [];
   const running = new Map<string, () => void>();
   return {
     started,
-    work: (at) => {
+    work: (at, done) => {
       started.push(at);
-      return new Promise((resolve) => running.set(at, resolve));
+      running.set(at, done);
     },
     finish: (at) => running.get(at)?.(),
   };

@@ -19,6 +19,7 @@ import { Manifest } from '../../src/files/manifest.ts';
 import type { EntryCache } from '../../src/files/observation.ts';
 import { type ScanOptions, scan, scanFolders } from '../../src/files/scan.ts';
 import type { Scanned } from '../../src/files/walk.ts';
+import { flat } from '../rig/flat.ts';
 import { memoryCache, replica, run, temporaryFolder } from './fixture.ts';
 
 before(initialiseHash);
@@ -42,8 +43,9 @@ async function manifest(options: Walked): Promise<{ told: unknown; folders: Fold
   const folders: Folder[] = [];
   const singles: string[] = [];
   const walk = { watchlists: everything, maxFileSizeBytes: 1e6, now: later, ...options };
-  const found: AsyncIterable<Scanned | Folder> = options.cache === undefined ? scan(walk) : scanFolders(walk);
-  for await (const one of found) {
+  const found: AsyncIterable<Iterable<Scanned | Folder>> =
+    options.cache === undefined ? scan(walk) : scanFolders(walk);
+  for await (const one of flat(found)) {
     kept.take(one);
     rough.take(one);
     if (one instanceof Folder) folders.push(one);

@@ -110,8 +110,8 @@ const fifo = (path: string): Scanned => ({
   observation: { kind: 'unsupported', type: 'fifo' },
 });
 
-async function* walked(...all: Scanned[]): AsyncGenerator<Scanned> {
-  yield* all;
+async function* walked(...all: Scanned[]): AsyncGenerator<Scanned[]> {
+  yield all;
 }
 
 describe('what cannot be compared', () => {

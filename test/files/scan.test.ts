@@ -21,6 +21,7 @@ import type { Entry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import type { Observation } from '../../src/files/observation.ts';
 import { type ScanOptions, scan } from '../../src/files/scan.ts';
+import { flat } from '../rig/flat.ts';
 import { entryOf, failureOf, memoryCache, replica, run, temporaryFolder } from './fixture.ts';
 
 type Watchlists = ScanOptions['watchlists'];
@@ -63,7 +64,7 @@ type Found = { readonly path: string; readonly observation: Observation };
 
 async function scanned(root: string, options: Partial<ScanOptions> = {}): Promise<Found[]> {
   const watchlists = everything(['/etc']);
-  const found = await all(scan({ root, watchlists, maxFileSizeBytes: 1024, ...options }));
+  const found = await all(flat(scan({ root, watchlists, maxFileSizeBytes: 1024, ...options })));
   return found.map(({ path, observation }) => ({ path, observation }));
 }
 
@@ -238,8 +239,8 @@ test('a directory that cannot be read fails, included or not, and the walk goes 
     for (const [roots, includes] of [[['/etc'], () => true], [['/etc'], only], [['/etc/shut/x.conf', '/etc/z'], only]]) {
       const watchlists = { roots, includes, mayContain: () => true };
       const found = [];
-      for await (const { path, observation } of scan({ root: process.argv[1], watchlists, maxFileSizeBytes: 10 }))
-        found.push([path, observation.failure?.reason ?? observation.entry?.kind, observation.failure?.detail]);
+      for await (const slice of scan({ root: process.argv[1], watchlists, maxFileSizeBytes: 10 }))
+        for (const { path, observation } of slice) found.push([path, observation.failure?.reason ?? observation.entry?.kind, observation.failure?.detail]);
       console.log(JSON.stringify(found));
     }`;
   const child = spawnSync(process.execPath, ['--input-type=module', '-e', script, folder.path], {
@@ -429,7 +430,8 @@ test('the walk gives way to others and ends when it is told to', async () => {
   const watchlists = { ...everything(['/etc']), includes: () => false };
   const walk = all(
     (async function* endless() {
-      for (;;) yield* scan({ root: folder.path, watchlists, maxFileSizeBytes: 9, signal: controller.signal });
+      for (;;)
+        yield* flat(scan({ root: folder.path, watchlists, maxFileSizeBytes: 9, signal: controller.signal }));
     })(),
   );
   setImmediate(() => setImmediate(() => controller.abort(reason)));
@@ -443,11 +445,8 @@ test('a walk that nobody finishes leaves no descriptor open', async () => {
   fill(folder.path, ['etc/a/b/c', 'etc/d']);
   utimesSync(folder.at('etc/d'), 1, 1);
   const before = readdirSync('/proc/self/fd').length;
-  for await (const { path } of scan({
-    root: folder.path,
-    watchlists: everything(['/etc']),
-    maxFileSizeBytes: 99,
-  }))
+  const watchlists = everything(['/etc']);
+  for await (const { path } of flat(scan({ root: folder.path, watchlists, maxFileSizeBytes: 99 })))
     if (path === '/etc/a/b/c') break;
   assert.equal(readdirSync('/proc/self/fd').length, before);
 });
@@ -460,7 +459,8 @@ test('a wide tree is walked with as many descriptors as it is deep', async () =>
   );
   const before = readdirSync('/proc/self/fd').length;
   let most = 0;
-  for await (const _ of scan({ root: folder.path, watchlists: everything(['/etc']), maxFileSizeBytes: 99 }))
+  const watchlists = everything(['/etc']);
+  for await (const _ of flat(scan({ root: folder.path, watchlists, maxFileSizeBytes: 99 })))
     most = Math.max(most, readdirSync('/proc/self/fd').length);
   assert.equal(most - before, 4);
 });

@@ -210,7 +210,7 @@ describe('what may not be read', () => {
         const watchlists = { roots: ['/etc'], includes: () => true, mayContain: () => true, impliedDirectory: () => false };
         const tree = new Tree({ root: process.argv[1], watchlists, cache, maxFileSizeBytes: 1e6 });
         const seen = {};
-        for await (const { path, observation } of tree.walk()) seen[path] = observation;
+        for await (const slice of tree.walk()) for (const { path, observation } of slice) seen[path] = observation;
         seen.looked = tree.observe('/etc/locked/in');
         const file = { kind: 'file', digest: '0'.repeat(64), size: 6, mode: 0o600, owner: 'root', group: 'root', mtime: '1.000000000', xattrs: {} };
         seen.content = String(tree.content('/etc/secret', { kind: 'absent' }, file));
