@@ -5,6 +5,7 @@
 export type Content =
   | { readonly kind: 'none' }
   | { readonly kind: 'local' }
+  /** Good until the end of this turn of the event loop. */
   | { readonly kind: 'inline'; readonly bytes: Buffer }
   | { readonly kind: 'stream'; readonly chunks: () => Iterable<Buffer> }
   | { readonly kind: 'delta'; readonly chunks: () => Iterable<Piece> };

@@ -4,12 +4,14 @@ import type { Observation } from '../files/observation.ts';
 
 type RecentLook = {
   readonly seen: Extract<Observation, { kind: 'entry' }>;
-  /** What the file held, where it was kept. */
+  /** What the file held, where it was kept: good until the end of the turn. */
   readonly content: Buffer | undefined;
 };
 
 /** Bytes of contents that are kept at once. */
 const mostKept = 8 * 1024 * 1024;
+/** Bytes that lie in memory which is used again each turn: to get fresh memory takes longer than to fill it. */
+const reusedBytes = 1024 * 1024;
 
 /**
  * What was seen in this turn of the event loop, so that a changed file is opened and read once and not once for the
@@ -18,6 +20,7 @@ const mostKept = 8 * 1024 * 1024;
 export class RecentLooks {
   readonly #looks = new Map<ReplicaPath, RecentLook>();
   #keptBytes = 0;
+  #reused: Buffer | undefined;
 
   add(path: ReplicaPath, look: RecentLook): void {
     // The next look at any path comes after this: both wait for the same phase of the event loop.
@@ -29,11 +32,16 @@ export class RecentLooks {
     return this.#looks.get(path);
   }
 
-  /** A copy to be kept; undefined where enough is kept already. */
+  /** A copy to be kept until the end of the turn; undefined where enough is kept already. */
   copyOf(bytes: Uint8Array): Buffer | undefined {
-    if (this.#keptBytes + bytes.byteLength > mostKept) return undefined;
-    this.#keptBytes += bytes.byteLength;
-    return Buffer.from(bytes);
+    const from = this.#keptBytes;
+    const to = from + bytes.byteLength;
+    if (to > mostKept) return undefined;
+    this.#keptBytes = to;
+    if (to > reusedBytes) return Buffer.from(bytes);
+    this.#reused ??= Buffer.allocUnsafeSlow(reusedBytes);
+    this.#reused.set(bytes, from);
+    return this.#reused.subarray(from, to);
   }
 
   /** The bytes of this very entry, if they were kept. */

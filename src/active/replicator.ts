@@ -76,8 +76,8 @@ export class Replicator {
     });
     this.#guard = new DeletionGuard(options.massDeletion);
     const { groupOf } = options;
-    const work = (paths: readonly ReplicaPath[], done: () => void): void => this.#work(paths, done);
-    this.#outgoing = new Outgoing({ groupOf, session: () => this.#session, work });
+    const session = (): Session | undefined => this.#session;
+    this.#outgoing = new Outgoing({ groupOf, session, work: (paths, done) => this.#work(paths, done) });
     this.#moves = new Moves({
       ledger: options.ledger,
       includes: (path) => options.tree.watchlists.includes(path),
@@ -273,10 +273,7 @@ export class Replicator {
   changed(path: ReplicaPath, since: number): void {
     this.lag.began(path, since);
     this.#options.onProgress();
-    if (this.#session === undefined || this.#halt !== undefined) {
-      this.#waiting.add(path);
-      return;
-    }
+    if (this.#session === undefined || this.#halt !== undefined) return void this.#waiting.add(path);
     if (this.#moves.defers(path)) return;
     this.#emptying.expect(path);
     this.#outgoing.add(path);

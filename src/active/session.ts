@@ -16,6 +16,7 @@ import {
   type Welcome,
 } from '../wire/message.ts';
 import { type Content, ContentChanged, type Piece } from './content.ts';
+import { Overdue } from './overdue.ts';
 
 /** So much of a content is sent, or found on the peer, in one turn of the event loop at most. */
 const bytesPerTurn = 1024 * 1024;
@@ -52,7 +53,10 @@ export type Opened =
   | { readonly kind: 'refused'; readonly reason: Reason; readonly detail: string; readonly epoch: number }
   | { readonly kind: 'ended'; readonly detail: string };
 
-export type Answer = Exclude<FromPassive, { t: 'welcome' | 'refused' | 'ack' | 'edited' | 'working' }>;
+export type Answer = Exclude<
+  FromPassive,
+  { t: 'welcome' | 'refused' | 'ack' | 'acks' | 'edited' | 'working' }
+>;
 /** A message, or one with a body. */
 export type Question = FromActive | { readonly message: FromActive; readonly body: Uint8Array };
 type Waiting = { sentAt: number; onAnswer(answer: Answer, body: Buffer): void; onLost(): void };
@@ -69,7 +73,7 @@ export class Session {
   readonly #openedAt = Date.now();
   #heardAt = performance.now();
   #speaksAlike = false;
-  #watchdog: NodeJS.Timeout | undefined;
+  readonly #overdue: Overdue;
 
   private constructor(options: SessionOptions, greeted: (opened: Opened) => void) {
     this.#options = options;
@@ -78,6 +82,13 @@ export class Session {
       stream: options.stream,
       parse: parseFromPassive,
       onMessages: (messages) => this.#onMessages(messages),
+    });
+    const { answerDeadlineMs: deadlineMs } = options;
+    this.#overdue = new Overdue({
+      deadlineMs,
+      waitingSince: () => this.#oldestWaiting(),
+      heardAt: () => this.#heardAt,
+      onOverdue: () => this.destroy(`no answer within ${deadlineMs} ms`),
     });
     this.ended = this.#connection.ended;
     void this.ended.then((end) => this.#onEnd(end));
@@ -257,11 +268,11 @@ export class Session {
           detail: message.detail,
           epoch: message.epoch,
         });
-      case 'ack': {
-        const waiting = this.#pushes.get(message.id);
-        this.#pushes.delete(message.id);
-        return waiting?.settle(message.result);
-      }
+      case 'ack':
+        return this.#settle(message.id, message.result);
+      case 'acks':
+        for (const id of message.ids) this.#settle(id, { kind: 'applied' });
+        return;
       case 'edited':
         return this.#options.onEdited?.(message.paths);
       case 'working':
@@ -271,6 +282,12 @@ export class Session {
     }
   }
 
+  #settle(id: number, outcome: PushOutcome): void {
+    const waiting = this.#pushes.get(id);
+    this.#pushes.delete(id);
+    waiting?.settle(outcome);
+  }
+
   #greeted(opened: Opened): void {
     const greeting = this.#greeting;
     this.#greeting = undefined;
@@ -278,8 +295,7 @@ export class Session {
   }
 
   #onEnd(end: ConnectionEnd): void {
-    clearTimeout(this.#watchdog);
-    this.#watchdog = undefined;
+    this.#overdue.stop();
     this.#greeted({ kind: 'ended', detail: end.detail });
     for (const waiting of this.#pushes.values()) waiting.settle({ kind: 'lost' });
     for (const waiting of this.#questions.values()) waiting.onLost();
@@ -287,19 +303,8 @@ export class Session {
     this.#questions.clear();
   }
 
-  /** One timer while something is awaited: an answer that is overdue on a silent link ends the session. */
   #watch(): void {
-    if (this.#watchdog !== undefined || !this.open) return;
-    this.#watchdog = setTimeout(() => {
-      this.#watchdog = undefined;
-      const oldest = this.#oldestWaiting();
-      if (oldest === undefined) return;
-      const limit = performance.now() - this.#options.answerDeadlineMs;
-      if (oldest <= limit && this.#heardAt <= limit)
-        this.destroy(`no answer within ${this.#options.answerDeadlineMs} ms`);
-      else this.#watch();
-    }, this.#options.answerDeadlineMs / 2);
-    this.#watchdog.unref();
+    if (this.open) this.#overdue.watch();
   }
 
   #oldestWaiting(): number | undefined {

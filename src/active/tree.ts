@@ -153,8 +153,7 @@ export class Tree {
   ): Observation {
     const { cache, maxFileSizeBytes } = this.#options;
     const checkWriters = !this.#isTolerated(path);
-    const look = { directories, path, cache, maxFileSizeBytes, checkWriters };
-    return observe(onContent === undefined ? look : { ...look, onContent });
+    return observe({ directories, path, cache, maxFileSizeBytes, checkWriters, onContent });
   }
 
   /** For a moment a file counts as stable although a process keeps it open for writing, if it rests while it is read. */

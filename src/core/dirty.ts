@@ -16,7 +16,7 @@
  * A hint makes a waiting path due at once, with one exception: a path that waits because it is being
  * written is not looked at for each further write, its next look comes anyway.
  */
-import { ancestorsOf, type ReplicaPath } from './path.ts';
+import { ancestorsOf, parentOf, type ReplicaPath } from './path.ts';
 
 /** What kind of event told of the path: a name was created, removed or moved; or what it names changed. */
 export type Change = 'rename' | 'write';
@@ -178,11 +178,12 @@ export class DirtyPaths {
   takeDue(now: number, most = Number.POSITIVE_INFINITY): ReplicaPath[] {
     this.#ring(now);
     const taken: ReplicaPath[] = [];
+    let above: ReplicaPath | undefined;
     for (const path of this.#due) {
       if (taken.length >= most) break;
-      for (const ancestor of ancestorsOf(path)) {
-        if (taken.length < most && this.#due.has(ancestor)) this.#take(ancestor, taken);
-      }
+      // Of neighbours the first one has taken what is above them all.
+      if (above === undefined || parentOf(path) !== above) this.#takeAncestors(path, taken, most);
+      above = parentOf(path);
       if (taken.length < most) this.#take(path, taken);
     }
     return taken.sort(byCodeUnits);
@@ -224,6 +225,11 @@ export class DirtyPaths {
     dirty.place = 'due';
     dirty.at = now;
     this.#due.add(path);
+  }
+
+  #takeAncestors(path: ReplicaPath, taken: ReplicaPath[], most: number): void {
+    for (const ancestor of ancestorsOf(path))
+      if (taken.length < most && this.#due.has(ancestor)) this.#take(ancestor, taken);
   }
 
   #take(path: ReplicaPath, taken: ReplicaPath[]): void {

@@ -35,8 +35,8 @@ export function troubleOf(seen: Extract<Observation, { kind: 'unsupported' | 'fa
 /** Remembers entries by stamp, so that an unchanged file is not read again. */
 export interface EntryCache {
   get(path: string): { readonly stamp: string; readonly entry: Entry } | undefined;
-  /** The entry that is remembered with exactly this stamp. */
-  packed(path: string, stamp: string): Packed | undefined;
+  /** The entry that is remembered with exactly the stamp that was seen, which is asked for only where something is remembered. */
+  packed(path: string, seen: { readonly stamp: string }): Packed | undefined;
   /** Takes over what another process of this node has remembered with exactly this stamp, where others are asked. */
   learn(path: string, stamp: string): Entry | undefined;
   set(path: string, stamp: string, entry: Entry): void;

@@ -25,7 +25,7 @@ export type LookOptions = {
   /** Milliseconds since 1970. Default: the clock. */
   readonly now?: () => number;
   /** Given the content of a file that was read in one go and proven stable. The bytes are good until it returns. */
-  readonly onContent?: (bytes: Uint8Array) => void;
+  readonly onContent?: ((bytes: Uint8Array) => void) | undefined;
   /** Called for a file that was read while the kernel was sure that no process had it open for writing. */
   readonly onUnwritten?: () => void;
 };
@@ -71,12 +71,7 @@ export function observeChild(
   path: ReplicaPath,
   options: LookOptions,
 ): Observation {
-  const spot: Spot = {
-    full: place.child(name),
-    look: () => statsOfChild(place, name),
-    open: (flags) => openBelow(place.fd, name, flags),
-  };
-  return observeSpot(spot, path, options);
+  return observeSpot(new SpotBelow(place, name), path, options);
 }
 
 /** As observe, for a full path, which may lead through a descriptor. */
@@ -94,6 +89,28 @@ type Spot = {
   look(): Stats | undefined;
   open(flags: number): number;
 };
+
+class SpotBelow implements Spot {
+  readonly #place: Place;
+  readonly #name: string;
+
+  constructor(place: Place, name: string) {
+    this.#place = place;
+    this.#name = name;
+  }
+
+  get full(): string {
+    return this.#place.child(this.#name);
+  }
+
+  look(): Stats | undefined {
+    return statsOfChild(this.#place, this.#name);
+  }
+
+  open(flags: number): number {
+    return openBelow(this.#place.fd, this.#name, flags);
+  }
+}
 
 function observeSpot(spot: Spot, path: ReplicaPath, options: LookOptions): Observation {
   let stats: Stats | undefined;
@@ -171,9 +188,9 @@ function readFile(spot: Spot, path: ReplicaPath, before: Stats, options: LookOpt
   // Taken before it is read: what is written from here on must show in the times for the entry to be kept.
   const now = options.now?.() ?? Date.now();
   const { cache } = options;
-  const asBefore = options.fresh === true ? cache?.packed(path, stamp) : undefined;
+  const asBefore = options.fresh === true ? cache?.packed(path, before) : undefined;
   const isToRemember = cache !== undefined && asBefore === undefined;
-  const fd = openQuietly(spot.open);
+  const fd = openQuietly(spot);
   try {
     const written = isToRemember || options.checkWriters ? isOpenForWriting(fd) : undefined;
     if (options.checkWriters && written === true) return { kind: 'unstable' };
@@ -183,7 +200,8 @@ function readFile(spot: Spot, path: ReplicaPath, before: Stats, options: LookOpt
       bytes = whole;
     });
     const { mtime } = before;
-    const entry: Entry = { kind: 'file', digest, size, mtime, ...attributesOf(fd, before) };
+    const { mode, owner, group, xattrs } = attributesOf(fd, before);
+    const entry: Entry = { kind: 'file', digest, size, mtime, mode, owner, group, xattrs };
     // The same inode with the same times under the same name, so fstat would say the same.
     if (spot.look()?.stamp !== stamp || size !== before.size) return { kind: 'unstable' };
     // A writer may hold a mapping, through which bytes change long before the times do.
@@ -201,12 +219,12 @@ function readFile(spot: Spot, path: ReplicaPath, before: Stats, options: LookOpt
 const readFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Reading for ourselves is no use of the file: its access time stays where the kernel lets us. */
-function openQuietly(open: Spot['open']): number {
+function openQuietly(spot: Pick<Spot, 'open'>): number {
   try {
-    return open(readFlags | constants.O_NOATIME);
+    return spot.open(readFlags | constants.O_NOATIME);
   } catch (error) {
     if (errnoCode(error) !== 'EPERM') throw error;
-    return open(readFlags);
+    return spot.open(readFlags);
   }
 }
 
@@ -214,7 +232,7 @@ function openQuietly(open: Spot['open']): number {
 export function unreadBytes(full: string, known: string | undefined): number {
   let fd: number | undefined;
   try {
-    fd = openQuietly((flags) => openSync(full, flags));
+    fd = openQuietly({ open: (flags) => openSync(full, flags) });
     const { type, size, stamp } = statsOfOpen(fd);
     const isUnread = type === 'file' && stamp !== known && isOpenForWriting(fd) !== true;
     return isUnread ? size : 0;
@@ -238,7 +256,8 @@ export function attributesOf(
   target: Target,
   stats: Owned & Pick<Stats, 'mode'>,
 ): Ownership & { mode: number; xattrs: Xattrs } {
-  return { mode: stats.mode, ...ownershipOf(stats), xattrs: readXattrs(target) };
+  const { owner, group } = ownershipOf(stats);
+  return { mode: stats.mode, owner, group, xattrs: readXattrs(target) };
 }
 
 /** Whether every change after `now` (milliseconds since 1970) will give what has this stamp another one. */

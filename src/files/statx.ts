@@ -65,6 +65,11 @@ export class Statx {
   readonly #words = new Uint32Array(new ArrayBuffer(256));
   readonly #address = Number(koffi.address(this.#words));
   #isAbsent = false;
+  /** The texts of the look that they were last asked of: looks at one file follow each other. */
+  readonly #stamped = new Uint32Array(stampLength);
+  #stamp = '';
+  readonly #timed = new Uint32Array(2);
+  #mtime = '';
 
   /**
    * The type of what is there, with a state that can be told; undefined for any other type, and for what needs a
@@ -127,7 +132,11 @@ export class Statx {
 
   /** As of stampOf. */
   get stamp(): string {
-    return stampOfState(this.state, 0);
+    if (this.#stamp !== '' && this.hasStampOf(this.#stamped, 0)) return this.#stamp;
+    for (let part = 0; part < stampLength; part += 1)
+      this.#stamped[part] = this.#word(inOrderOfState[part] ?? 0);
+    this.#stamp = stampOfState(this.#stamped, 0);
+    return this.#stamp;
   }
 
   /** Permission bits, set-user-id, set-group-id and sticky. */
@@ -137,7 +146,13 @@ export class Statx {
 
   /** As of timeText. */
   get mtime(): string {
-    return `${this.#word(at.mtime)}.${nanoseconds(this.#word(at.mtime + 2))}`;
+    const [seconds, rest] = [this.#word(at.mtime), this.#word(at.mtime + 2)];
+    if (this.#mtime === '' || seconds !== this.#timed[0] || rest !== this.#timed[1]) {
+      this.#timed[0] = seconds;
+      this.#timed[1] = rest;
+      this.#mtime = `${seconds}.${nanoseconds(rest)}`;
+    }
+    return this.#mtime;
   }
 
   /** Bytes. */
@@ -155,9 +170,11 @@ export class Statx {
 
   /** When content or attributes changed last, milliseconds since 1970. */
   get changedAtMs(): number {
-    const of = (index: number): number =>
-      this.#word(index) * 1000 + Math.floor(this.#word(index + 2) / 1_000_000);
-    return Math.max(of(at.ctime), of(at.mtime));
+    return Math.max(this.#milliseconds(at.ctime), this.#milliseconds(at.mtime));
+  }
+
+  #milliseconds(index: number): number {
+    return this.#word(index) * 1000 + Math.floor(this.#word(index + 2) / 1_000_000);
   }
 
   #word(index: number): number {

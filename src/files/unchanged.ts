@@ -62,7 +62,7 @@ export function unchanged(
   const packed =
     known !== undefined && place >= 0 && known.isSeen(place, seen)
       ? known.packedAt(place)
-      : cache.packed(path, seen.stamp);
+      : cache.packed(path, seen);
   if (packed === undefined) return type === 'file' ? 'unread' : undefined;
   return isPlain(packed, type, seen) ? new Unchanged(path, packed, seen.stamp) : undefined;
 }

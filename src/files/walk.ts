@@ -272,8 +272,8 @@ export class Walk {
   /** Of a file as the cache remembers it: undefined where it does not. */
   #packedOf(observation: Observation, path: ReplicaPath): Packed | undefined {
     if (observation.kind !== 'entry') return undefined;
-    const { entry, stamp } = observation;
-    if (entry.kind === 'file') return this.#options.cache?.packed(path, stamp);
+    const { entry } = observation;
+    if (entry.kind === 'file') return this.#options.cache?.packed(path, observation);
     return entry.kind === 'symlink' ? packEntry(entry) : undefined;
   }
 

@@ -1,10 +1,9 @@
 import { fstatSync } from 'node:fs';
-import type { Writable } from 'node:stream';
-import { createLogger, format, type Logger, transports } from 'winston';
+import { createLogger, format, transports } from 'winston';
 import type { Event, Log } from '../core/event.ts';
 import { printable } from '../core/path.ts';
 import { discreet } from './discreet.ts';
-import { gathered } from './gathered.ts';
+import { gathered, type Line } from './gathered.ts';
 import { Repeats } from './repeats.ts';
 import { type LogLevel, sentenceOf } from './sentences.ts';
 
@@ -26,8 +25,6 @@ export type LogOptions = {
   readonly now?: () => number;
 };
 
-type Line = { readonly level: LogLevel; readonly message: string };
-
 /**
  * Opens a log of one line an event: `TIME LEVEL KIND: SENTENCE`, or the event itself as JSON with `time`,
  * `level` and `message`. Control characters are escaped, whatever a peer or a file name holds. The same failure
@@ -37,7 +34,7 @@ type Line = { readonly level: LogLevel; readonly message: string };
 export function openLog(options: LogOptions): Log {
   const now = options.now ?? Date.now;
   const journal = options.journal ?? isJournal(process.env['JOURNAL_STREAM']);
-  const logger = openLogger(options);
+  const write = openWriter(options);
   const repeats = new Repeats();
   return function log(whole: Event): void {
     const at = now();
@@ -54,30 +51,28 @@ export function openLog(options: LogOptions): Log {
       options.format === 'json'
         ? asJson({ time, level, ...event, message, ...counts })
         : `${journal ? '' : `${time} `}${level} ${event.kind}: ${printable(message)}`;
-    const entry: Line = { level, message: journal ? `<${priorities[level]}>${line}` : line };
-    logger.log(entry);
+    write({ level, message: journal ? `<${priorities[level]}>${line}` : line });
   };
 }
 
-function openLogger(options: LogOptions): Logger {
-  const stream: NodeJS.WritableStream = options.stream ?? standardError();
+type Write = (line: Line<LogLevel>) => void;
+
+function openWriter(options: LogOptions): Write {
+  if (options.stream !== undefined) return writerTo(options.stream, options.level);
+  return gathered(writerTo(process.stderr, options.level), process);
+}
+
+function writerTo(stream: NodeJS.WritableStream, level: LogLevel): Write {
   const transport = new transports.Stream({ stream, eol: '\n' });
   // A line that nobody can take, as on a full disk, must not stop replication; there is no place to say so.
   stream.on('error', () => undefined);
-  return createLogger({
+  const logger = createLogger({
     levels: priorities,
-    level: options.level,
+    level,
     format: format.printf((line) => String(line.message)),
     transports: [transport],
   });
-}
-
-let gatheredError: Writable | undefined;
-
-/** One for all logs of the process. */
-function standardError(): Writable {
-  gatheredError ??= gathered(process.stderr, process);
-  return gatheredError;
+  return (line) => void logger.log(line);
 }
 
 /** Whether this process's standard error is the journal's stream, see systemd.exec(5). */

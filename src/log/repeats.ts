@@ -34,7 +34,7 @@ export class Repeats {
 
   /** `now`: milliseconds since 1970. */
   judge(event: Event, now: number): Showing {
-    const overcome = overcomeSubject(event);
+    const overcome = this.#subjects.size === 0 ? undefined : overcomeSubject(event);
     if (overcome !== undefined) this.#subjects.delete(overcome);
     const failure = failureOf(event);
     if (failure === undefined) return { kind: 'show', times: 1, others: 0 };

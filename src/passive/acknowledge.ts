@@ -1,5 +1,5 @@
 import type { ReplicaPath } from '../core/path.ts';
-import type { AckResult, FromPassive } from '../wire/message.ts';
+import { type AckResult, type FromPassive, maxJoinedAcks } from '../wire/message.ts';
 import type { Applied } from './apply.ts';
 import { commandText } from './command.ts';
 import type { Heartbeat } from './heartbeat.ts';
@@ -11,6 +11,8 @@ export type AcknowledgerOptions = {
   readonly node: Pick<PassiveNode, 'watchlists' | 'log' | 'owedHooks'>;
   readonly heartbeat: Heartbeat;
   readonly send: (message: FromPassive) => void;
+  /** Whether the sender knows an answer to many pushes. */
+  readonly joins: boolean;
   readonly onMissing: (program: string) => void;
   readonly onBroken: (error: unknown) => void;
 };
@@ -88,8 +90,23 @@ export class Acknowledger {
     return new Set(applies.flatMap(({ matches, run }) => (matches(path) ? [keyOf(run)] : [])));
   }
 
+  /** What was applied in one piece, as nearly all is, is told in one message: that is most of what an answer costs both nodes. */
   #send(results: readonly Applied[]): void {
-    for (const { push, result } of results) this.#options.send({ t: 'ack', id: push.id, result });
+    const { send, joins } = this.#options;
+    let ids: number[] = [];
+    const sendJoined = (): void => {
+      const [first] = ids;
+      if (first !== undefined && ids.length === 1) send({ t: 'ack', id: first, result: { kind: 'applied' } });
+      else if (ids.length > 1) send({ t: 'acks', ids });
+      ids = [];
+    };
+    for (const { push, result } of results) {
+      const isPlain = joins && result.kind === 'applied' && result.hooks === undefined;
+      if (!isPlain || ids.length >= maxJoinedAcks) sendJoined();
+      if (isPlain) ids.push(push.id);
+      else send({ t: 'ack', id: push.id, result });
+    }
+    sendJoined();
   }
 
   #runHooks(plan: HookPlan, late: readonly Applied[]): void {

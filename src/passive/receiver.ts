@@ -26,6 +26,8 @@ export type ReceiverOptions = {
   /** A push of the path is about to be answered; told as what it means is being remembered. */
   readonly onAnswered: (path: ReplicaPath) => void;
   readonly send: (message: FromPassive) => void;
+  /** Whether the sender runs this very version, so that it knows every message there is. */
+  readonly speaksAlike: boolean;
   /** The sender does not keep to the protocol. */
   readonly onViolation: (detail: string) => void;
   /** Until `onGoOn`, nothing may be handed in: files are being validated. */
@@ -77,9 +79,9 @@ export class Receiver {
   constructor(options: ReceiverOptions) {
     this.#options = options;
     const { node, memory, peer, epoch } = options;
-    const { heartbeat, send, onBroken } = options;
+    const { heartbeat, send, speaksAlike: joins, onBroken } = options;
     const onMissing = (program: string): void => this.#onMissing(program);
-    this.#acknowledger = new Acknowledger({ node, heartbeat, send, onMissing, onBroken });
+    this.#acknowledger = new Acknowledger({ node, heartbeat, send, joins, onMissing, onBroken });
     this.#acknowledger.payOff();
     this.#applier = new Applier({
       ...node.limits,

@@ -61,6 +61,7 @@ export class Serving {
       heartbeat: this.#heartbeat,
       onAnswered: (path) => this.#inspector.noteAnswer(path),
       send: (message) => connection.send(message),
+      speaksAlike: hello.version === node.version,
       onViolation: (detail) => this.#violated(detail),
       onPause: () => this.#pause(),
       onGoOn: () => this.#goOn(),

@@ -48,9 +48,9 @@ export class EntryCacheStore implements EntryCache {
     return known === undefined || entry === undefined ? undefined : { stamp: known.stamp, entry };
   }
 
-  packed(path: string, stamp: string): Packed | undefined {
+  packed(path: string, seen: { readonly stamp: string }): Packed | undefined {
     const known = this.#known(path);
-    return known?.stamp === stamp ? known.packed : undefined;
+    return known !== undefined && known.stamp === seen.stamp ? known.packed : undefined;
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { encodeFrame, encodeHead, FrameDecoder, maxBodyBytes, packFrames, preamble } from './frame.ts';
+import { encodeHead, FrameDecoder, maxBodyBytes, packFrames, preamble } from './frame.ts';
 import { expectLargeBodies } from './large-bodies.ts';
 import type { Parsed } from './message.ts';
 
@@ -27,8 +27,8 @@ export class Connection<In, Out extends object> {
   readonly #decoder = new FrameDecoder();
   readonly #options: ConnectionOptions<In>;
   #end: ((end: ConnectionEnd) => void) | undefined;
-  /** Frames of this turn of the event loop, and their bytes. */
-  #gathered: Buffer[] = [];
+  /** Heads and bodies of the frames of this turn of the event loop, and how many bytes they are. */
+  #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
   #packs = false;
   #drain: Promise<void> | undefined;
@@ -67,14 +67,16 @@ export class Connection<In, Out extends object> {
 
   /**
    * Sends one message. All that is sent in one turn of the event loop leaves in one write, or a few: a channel of
-   * ssh2 makes a packet, with its own cipher and system calls, of each write.
+   * ssh2 makes a packet, with its own cipher and system calls, of each write. `body` is copied then, and must not change before.
    */
   send(message: Out, body?: Uint8Array): void {
     if (!this.open) return;
-    const frame = encodeFrame(message, body);
+    const bodyBytes = body?.byteLength ?? 0;
+    const head = encodeHead(message, bodyBytes);
     if (this.#gatheredBytes === 0) process.nextTick(() => this.#flush());
-    this.#gathered.push(frame);
-    this.#gatheredBytes += frame.byteLength;
+    this.#gathered.push(head);
+    if (body !== undefined && bodyBytes > 0) this.#gathered.push(body);
+    this.#gatheredBytes += head.byteLength + bodyBytes;
     // What is gathered here the stream does not know of, and it is the stream that says when it is too much.
     if (this.#gatheredBytes >= (this.#packs ? mostGatheredToPack : mostGathered)) this.#flush();
   }
@@ -82,7 +84,7 @@ export class Connection<In, Out extends object> {
   /** As `send`, without a copy of a large body. Resolves when the stream has no use for its memory any more, or is over. */
   sendLarge(message: Out, body: Uint8Array): Promise<void> {
     if (!this.open || this.#packs || body.byteLength < mostGathered) {
-      this.send(message, body);
+      this.send(message, Buffer.from(body));
       return Promise.resolve();
     }
     expectLargeBodies();
@@ -101,10 +103,12 @@ export class Connection<In, Out extends object> {
   }
 
   #flush(): void {
-    const frames = this.#gathered;
-    if (frames.length === 0) return;
-    const [first] = frames;
-    const whole = frames.length === 1 && first !== undefined ? first : Buffer.concat(frames);
+    const parts = this.#gathered;
+    if (parts.length === 0) return;
+    // A head alone is ours; a body is somebody's, who may use its memory again.
+    const [first] = parts;
+    const whole =
+      parts.length === 1 && first !== undefined ? first : Buffer.concat(parts, this.#gatheredBytes);
     this.#gathered = [];
     this.#gatheredBytes = 0;
     this.#stream.write((this.#packs ? packFrames(whole) : undefined) ?? whole);

@@ -33,13 +33,6 @@ export type FrameFault = {
   readonly detail: string;
 };
 
-/** One frame as bytes, ready to write. Throws a RangeError when the caller made it too large. */
-export function encodeFrame(header: unknown, body?: Uint8Array): Buffer {
-  const frame = begin(header, body?.byteLength ?? 0, 'with-body');
-  if (body !== undefined) frame.set(body, frame.byteLength - body.byteLength);
-  return frame;
-}
-
 /** Whole frames as one packed frame; undefined where that gains nothing. */
 export function packFrames(frames: Uint8Array): Buffer | undefined {
   const body = pack(frames);
@@ -51,22 +44,18 @@ export function packFrames(frames: Uint8Array): Buffer | undefined {
   return packed;
 }
 
-/** All of a frame before its body, which is to be written right behind it. Throws as encodeFrame. */
+/** All of a frame before its body, which is to be written right behind it. Throws a RangeError when the caller made it too large. */
 export function encodeHead(header: unknown, bodyBytes: number): Buffer {
-  return begin(header, bodyBytes, 'head');
-}
-
-function begin(header: unknown, bodyBytes: number, room: 'head' | 'with-body'): Buffer {
-  const json = Buffer.from(JSON.stringify(header), 'utf8');
-  if (bodyBytes > maxBodyBytes || json.byteLength > maxHeaderBytes) {
-    throw new RangeError(`a frame of ${json.byteLength} + ${bodyBytes} bytes is over the limit`);
+  const json = JSON.stringify(header);
+  const jsonBytes = Buffer.byteLength(json, 'utf8');
+  if (bodyBytes > maxBodyBytes || jsonBytes > maxHeaderBytes) {
+    throw new RangeError(`a frame of ${jsonBytes} + ${bodyBytes} bytes is over the limit`);
   }
-  const headBytes = lengthsBytes + json.byteLength;
-  const frame = Buffer.allocUnsafe(room === 'head' ? headBytes : headBytes + bodyBytes);
-  frame.writeUInt32LE(json.byteLength + bodyBytes, 0);
-  frame.writeUInt32LE(json.byteLength, 4);
-  json.copy(frame, lengthsBytes);
-  return frame;
+  const head = Buffer.allocUnsafe(lengthsBytes + jsonBytes);
+  head.writeUInt32LE(jsonBytes + bodyBytes, 0);
+  head.writeUInt32LE(jsonBytes, 4);
+  head.write(json, lengthsBytes, 'utf8');
+  return head;
 }
 
 /** Turns chunks, split anywhere, into frames. After a fault nothing more is decoded. */

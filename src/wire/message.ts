@@ -90,6 +90,9 @@ const version = z.strictObject({
 
 const row = z.tuple([path, entry]);
 
+/** Pushes that one message answers. */
+export const maxJoinedAcks = 1024;
+
 /** What one chunk may have the peer copy at most, so that nothing else waits long. Bytes. */
 export const maxCopyBytes = 1024 * 1024;
 
@@ -196,6 +199,8 @@ const fromPassive = z.discriminatedUnion('t', [
       }),
     ]),
   }),
+  /** Between nodes of one version: all of these are `applied`, and there was no hook that failed. */
+  z.strictObject({ t: z.literal('acks'), ids: z.array(id).max(maxJoinedAcks) }),
   /** `declined`: why nothing was moved. */
   z.strictObject({ t: z.literal('moved'), id, declined: z.string().max(4096).optional() }),
   z.strictObject({ t: z.literal('manifest'), id, digest: z.string().max(32), paths: z.int().nonnegative() }),

@@ -73,3 +73,23 @@ test('a file that somebody writes to is not kept for the turn', async (t) => {
   assert.equal(sent(tree, entryOf(tree)), 'one');
   await nextTurn();
 });
+
+test('each of many contents of one turn stays what it was, and those of the next turn are theirs', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'bmcs-looks-'));
+  t.after(() => rmSync(root, { recursive: true }));
+  const tree = treeOf(root);
+  // More than lies in memory that is used again.
+  const paths = Array.from({ length: 12 }, (_, at) => `/f${at}` as ReplicaPath);
+  for (const digit of ['1', '2']) {
+    const textOf = (at: number): string => `${at} ${digit.repeat(110_000 + at)}`;
+    for (const [at, one] of paths.entries()) writeFileSync(join(root, one), textOf(at));
+    tree.lookToSend(paths, () => undefined);
+    const contents = paths.map((one) => {
+      const seen = tree.observe(one);
+      return seen.kind === 'entry' ? tree.content(one, absent, seen.entry) : undefined;
+    });
+    for (const [at, content] of contents.entries())
+      assert.equal(content?.kind === 'inline' && content.bytes.toString() === textOf(at), true, `${at}`);
+    await nextTurn();
+  }
+});

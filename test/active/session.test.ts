@@ -99,6 +99,21 @@ describe('a session', () => {
     );
   });
 
+  it('takes one answer for many pushes, and passes over what nobody asked about', async () => {
+    const { session } = await against((message, peer) => {
+      if (message.t !== 'push' || message.id < 4) return;
+      peer.send({ t: 'acks', ids: [2, 4, 99, 1] });
+      peer.send({ t: 'ack', id: 3, result: { kind: 'already-there' } });
+    });
+    const pushes = Array.from({ length: 4 }, () =>
+      session.push({ path: at, expect: absent, put: directory }, { kind: 'none' }),
+    );
+    assert.deepEqual(
+      (await Promise.all(pushes)).map(({ kind }) => kind),
+      ['applied', 'applied', 'already-there', 'applied'],
+    );
+  });
+
   it('withdraws a push whose file changes while it is sent', async () => {
     const { session, said } = await against((message, peer) => {
       if (message.t === 'ping') peer.send({ t: 'pong', id: message.id });

@@ -22,8 +22,8 @@ import { Failure } from '../../src/core/failure.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { parseMounts } from '../../src/files/mounts.ts';
 import { kernelRenames } from '../../src/files/place.ts';
-import { encodeFrame } from '../../src/wire/frame.ts';
 import { doctorAnswer, parseFromActive } from '../../src/wire/message.ts';
+import { encodeFrame } from '../rig/frames.ts';
 import { temporaryFolder, write } from '../world/tree.ts';
 
 /** What each check makes of what it was told; test/main/doctor.test.ts breaks the things themselves. */

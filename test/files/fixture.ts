@@ -37,7 +37,7 @@ export function memoryCache(): EntryCache & { readonly size: number } {
   const known = new Map<string, { stamp: string; entry: Extract<Observation, { kind: 'entry' }>['entry'] }>();
   return {
     get: (path) => known.get(path),
-    packed: (path, stamp) => {
+    packed: (path, { stamp }) => {
       const found = known.get(path);
       return found?.stamp === stamp ? packEntry(found.entry) : undefined;
     },

@@ -13,8 +13,9 @@ import type { PassiveNode } from '../../src/passive/node.ts';
 import { placingRight } from '../../src/passive/placing.ts';
 import { serve } from '../../src/passive/serve.ts';
 import type { ConnectionEnd } from '../../src/wire/connection.ts';
-import { encodeFrame, FrameDecoder, preamble } from '../../src/wire/frame.ts';
+import { FrameDecoder, preamble } from '../../src/wire/frame.ts';
 import { type FromPassive, parseFromPassive } from '../../src/wire/message.ts';
+import { encodeFrame } from '../rig/frames.ts';
 import { temporaryFolder } from '../world/tree.ts';
 
 export type Answer<T extends FromPassive['t']> = Extract<FromPassive, { t: T }>;

@@ -94,10 +94,10 @@ test('what is loaded stands in folders, and what came since counts before it', (
   assert.equal(cache.size, 3, 'and afterwards');
   assert.equal(known.stampAt(1), stamp(1));
   assert.deepEqual(cache.get('/etc/b'), { stamp: stamp(1), entry: file('b') });
-  assert.equal(cache.packed('/etc/b', stamp(2)), undefined);
+  assert.equal(cache.packed('/etc/b', { stamp: stamp(2) }), undefined);
   cache.set('/etc/b', stamp(9), file('d'));
-  assert.equal(cache.packed('/etc/b', stamp(1)), undefined);
-  assert.equal(cache.packed('/etc/b', stamp(9)), packEntry(file('d')));
+  assert.equal(cache.packed('/etc/b', { stamp: stamp(1) }), undefined);
+  assert.equal(cache.packed('/etc/b', { stamp: stamp(9) }), packEntry(file('d')));
   cache.delete('/etc/c');
   assert.equal(cache.get('/etc/c'), undefined);
   assert.equal(cache.size, 2);
@@ -154,7 +154,7 @@ test('takes over what another process has read since, where it carries that stam
   assert.equal(receiver.learn('/etc/b', stamp(1)), undefined);
   assert.deepEqual(receiver.learn('/etc/a', stamp(1)), file('a'));
   assert.deepEqual(receiver.get('/etc/a'), { stamp: stamp(1), entry: file('a') });
-  assert.equal(receiver.packed('/etc/a', stamp(1)), packEntry(file('a')));
+  assert.equal(receiver.packed('/etc/a', { stamp: stamp(1) }), packEntry(file('a')));
 });
 
 test('takes over no damaged row', (t) => {
@@ -186,8 +186,8 @@ test('what is known of files goes with the directory that they are in, and survi
       ['deep/er', 'b'],
       ['new', 'd'],
     ] as const)
-      assert.equal(known.packed(`/srv/e/${name}`, stamp), packEntry(file(digit)), name);
-    assert.equal(known.packed('/srv/e0', stamp), undefined);
-    assert.equal(known.packed('/etc/d0', stamp), packEntry(file('c')));
+      assert.equal(known.packed(`/srv/e/${name}`, { stamp }), packEntry(file(digit)), name);
+    assert.equal(known.packed('/srv/e0', { stamp }), undefined);
+    assert.equal(known.packed('/etc/d0', { stamp }), packEntry(file('c')));
   }
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { inChunks } from '../../src/wire/chunks.ts';
-import { encodeFrame } from '../../src/wire/frame.ts';
+import { encodeFrame } from '../rig/frames.ts';
 
 const aimBytes = 256 * 1024;
 

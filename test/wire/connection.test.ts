@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { Duplex, duplexPair } from 'node:stream';
 import { describe, it } from 'node:test';
 import { Connection, type ConnectionEnd, type Received } from '../../src/wire/connection.ts';
-import { encodeFrame, FrameDecoder, maxBodyBytes, maxFrameBytes, preamble } from '../../src/wire/frame.ts';
+import { FrameDecoder, maxBodyBytes, maxFrameBytes, preamble } from '../../src/wire/frame.ts';
 import type { Parsed } from '../../src/wire/message.ts';
+import { encodeFrame } from '../rig/frames.ts';
 
 type Note = { readonly n: number };
 
@@ -115,10 +116,22 @@ describe('messages', () => {
       await here.connection.sendLarge({ n }, body);
     }
     body.fill('x');
-    await here.connection.sendLarge({ n: 6 }, Buffer.from('small'));
+    const small = Buffer.from('small');
+    await here.connection.sendLarge({ n: 6 }, small);
+    small.fill('x');
     here.connection.send({ n: 7 });
     const large = [1, 2, 3, 4, 5].map((n) => [n, String(n).repeat(maxBodyBytes)]);
     assert.deepEqual(await there.received(8), [[0, 'small'], ...large, [6, 'small'], [7, '']]);
+  });
+
+  it('leave with the turn, also where the stream keeps what it is given: then their memory may be used again', async () => {
+    const { stream, writes } = recorder();
+    const { connection } = connect(stream);
+    const body = Buffer.from('body');
+    connection.send({ n: 1 }, body);
+    await turns();
+    body.fill('x');
+    assert.deepEqual(writes[1], encodeFrame({ n: 1 }, Buffer.from('body')));
   });
 
   it('keep nobody waiting whose large body was not taken when the stream closed without a word', async () => {

@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import {
-  encodeFrame,
-  type Frame,
-  FrameDecoder,
-  maxBodyBytes,
-  maxFrameBytes,
-  preamble,
-} from '../../src/wire/frame.ts';
+import { type Frame, FrameDecoder, maxBodyBytes, maxFrameBytes, preamble } from '../../src/wire/frame.ts';
+import { encodeFrame } from '../rig/frames.ts';
 
 type Sent = { header: unknown; body: Buffer };
 

@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
-import { encodeFrame, type Frame, FrameDecoder, packFrames, preamble } from '../../src/wire/frame.ts';
+import { type Frame, FrameDecoder, packFrames, preamble } from '../../src/wire/frame.ts';
 import { maxUnpackedBytes } from '../../src/wire/packed.ts';
+import { encodeFrame } from '../rig/frames.ts';
 
 function decoded(...pieces: Buffer[]): { frames: Frame[]; fault: string | undefined } {
   const decoder = new FrameDecoder();

@@ -121,6 +121,7 @@ export const fromPassive: Header[] = [
   { ...ack, result: { kind: 'applied', hooks: [] } },
   { ...ack, result: { kind: 'applied', hooks: ['sysctl --system: exit 1'] } },
   { ...ack, result: { kind: 'already-there' } },
+  { t: 'acks', ids: [1, 2, 3] },
   ...['edited-on-passive', 'edited-on-both', 'first-sync'].map((conflict) => ({
     ...ack,
     result: { kind: 'conflict', conflict, found: file },
