@@ -56,15 +56,18 @@ export function temporaryFolder(name: string): string {
 
 /**
  * How two trees differ, as rsync (contents by checksum, modes, owners, ACLs, extended attributes, links) and
- * diff see it. Empty when they are the same. The times of directories and links are not replicated.
+ * diff see it. Empty when they are the same. The times of directories and links are not replicated. What goes while it is looked
+ * at, as a temporary name does, is a difference as well.
  */
 export function differences(active: string, passive: string, excludes: readonly string[] = []): string {
   const filters = excludes.map((pattern) => `--exclude=${pattern}`);
-  const rsync = execFileSync(
+  const rsync = spawnSync(
     'rsync',
     ['-nacAXi', '--delete', '-O', '-J', ...filters, `${active}/`, `${passive}/`],
     { encoding: 'utf8' },
   );
+  if (rsync.status !== 0 && !lookedAtInPart.includes(rsync.status))
+    throw new Error(`rsync ended with ${rsync.status}: ${rsync.stderr}`);
   const diff = spawnSync(
     'diff',
     [
@@ -77,8 +80,11 @@ export function differences(active: string, passive: string, excludes: readonly 
     ],
     { encoding: 'utf8' },
   );
-  return `${rsync}${diff.stdout}${diff.status === 2 ? diff.stderr : ''}`;
+  return `${rsync.stdout}${rsync.status === 0 ? '' : rsync.stderr}${diff.stdout}${diff.status === 2 ? diff.stderr : ''}`;
 }
+
+/** Exit codes of rsync: something could not be looked at, or has gone meanwhile. */
+const lookedAtInPart: readonly (number | null)[] = [23, 24];
 
 /** Names anywhere below a folder that look like temporary files of ours. */
 export function leftovers(root: string): string {
