@@ -70,8 +70,7 @@ export class DirectoryWatches extends FSWatcher {
       stream.push(null);
     };
     // chokidar finds all of them known then, and adds none.
-    if (this.readyEmitted) tell();
-    else void this.#takeIn(wanted).then(tell);
+    void this.#takeIn(wanted).then(tell);
     return stream as Listing;
   }
 
