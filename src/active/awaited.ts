@@ -3,6 +3,8 @@ import type { PushOutcome } from './session.ts';
 
 export type OnOutcome = (outcome: PushOutcome) => void;
 
+const nobody: readonly OnOutcome[] = [];
+
 /** Who waits for the outcome of the next push of a path that is planned. */
 export class Awaited {
   readonly #waiting = new Map<ReplicaPath, OnOutcome[]>();
@@ -13,8 +15,9 @@ export class Awaited {
   }
 
   /** Those who waited until now: the outcome is theirs, and of nobody who comes later. */
-  take(path: ReplicaPath): OnOutcome[] {
-    const taken = this.#waiting.get(path) ?? [];
+  take(path: ReplicaPath): readonly OnOutcome[] {
+    const taken = this.#waiting.get(path);
+    if (taken === undefined) return nobody;
     this.#waiting.delete(path);
     return taken;
   }

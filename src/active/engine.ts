@@ -1,3 +1,4 @@
+import { pauseMs } from '../core/backoff.ts';
 import { canaryPath, isCanary } from '../core/canary.ts';
 import { DirtyPaths } from '../core/dirty.ts';
 import type { Log } from '../core/event.ts';
@@ -37,8 +38,7 @@ export type EngineOptions = {
 
 /** Looks at this many paths before the event loop gets its turn. */
 const looksPerTurn = 200;
-const retryFirstMs = 100;
-const retryMaxMs = 30_000;
+const retryPauses = { firstMs: 100, maxMs: 30_000, certain: 1 };
 
 /**
  * The active node's centre: hints become looks, looks become work for each peer. Decides nothing about
@@ -114,8 +114,7 @@ export class Engine {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#timer);
-    clearTimeout(this.#interval);
+    for (const timer of [this.#timer, this.#interval]) clearTimeout(timer);
     clearImmediate(this.#turn);
     await Promise.all(this.#peers.map((peer) => peer.stop()));
     await this.#walking.stop();
@@ -148,8 +147,7 @@ export class Engine {
   }
 
   retry(path: ReplicaPath, attempt: number): void {
-    const pauseMs = Math.min(retryMaxMs, retryFirstMs * 2 ** Math.min(attempt, 20));
-    this.#dirty.retry(path, this.#options.now(), pauseMs);
+    this.#dirty.retry(path, this.#options.now(), pauseMs(retryPauses, attempt, 0));
     this.#planLooks();
   }
 
@@ -178,6 +176,8 @@ export class Engine {
   }
 
   #planLooks(): void {
+    // It plans the next ones itself.
+    if (this.#turn !== undefined) return;
     const at = this.#dirty.nextAt();
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -212,8 +212,8 @@ export class Engine {
         if (isDirectory(seen)) directories.push(path);
       });
     }
-    const gone = this.#deletions.held;
-    followRenamed({ come: directories, gone, since: now }, this.#peers, this.#options.tree);
+    const seen = { come: directories, gone: this.#deletions.held, since: now };
+    followRenamed(seen, this.#peers, this.#options.tree);
     for (const { replicator } of this.#peers)
       for (const [path, since] of present) if (!isCanary(path)) replicator.changed(path, since);
     if (present.has(canaryPath)) this.#carryCanary();
@@ -283,10 +283,10 @@ export class Engine {
   }
 
   #isKnown(path: ReplicaPath): boolean {
-    return this.#peers.some(({ replicator }) => {
-      const there = !agreesOnNothing(replicator.ledger, path);
-      return there || replicator.isBusy(path) || replicator.isUnsettled(path);
-    });
+    return this.#peers.some(
+      ({ replicator: its }) =>
+        !agreesOnNothing(its.ledger, path) || its.isBusy(path) || its.isUnsettled(path),
+    );
   }
 
   #note(path: ReplicaPath, seen: Exclude<Observation, { kind: 'entry' | 'unstable' }>): void {

@@ -60,11 +60,17 @@ export class Planner {
     this.#disputed.clear();
   }
 
+  /** What has to be sent of this path; undefined where nothing has, or it cannot be read. */
+  plan(path: ReplicaPath): Push | undefined {
+    const put = this.#look(path);
+    return put === undefined ? undefined : this.#plan(path, put);
+  }
+
   /** What has to be sent of these paths: all that changed, or nothing while one of them cannot be read. */
   planAll(paths: readonly ReplicaPath[]): Push[] {
     const looks = paths.map((path) => ({ path, put: this.#look(path) }));
     const unread = looks.find(({ put }) => put === undefined);
-    if (unread !== undefined && paths.length > 1) {
+    if (unread !== undefined) {
       for (const { path, put } of looks) if (put !== undefined) this.#holdBack(path, put, unread.path);
       return [];
     }

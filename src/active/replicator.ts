@@ -2,11 +2,11 @@ import { absent, type Entry } from '../core/entry.ts';
 import type { Move, MovedPath } from '../core/move.ts';
 import { unpacked } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
-import type { Push } from '../core/plan.ts';
 import type { Halt } from '../core/safety.ts';
 import { type AgreedEntries, Agreements, agreesOnNothing } from './agreement.ts';
 import { Awaited, type OnOutcome } from './awaited.ts';
 import { DeletionGuard } from './deletion-guard.ts';
+import { Deliveries } from './deliveries.ts';
 import { Emptying } from './emptying.ts';
 import { Lag } from './lag.ts';
 import { Moves } from './moves.ts';
@@ -14,9 +14,8 @@ import { onceATurn } from './once-a-turn.ts';
 import { Outcomes } from './outcomes.ts';
 import { Outgoing } from './outgoing.ts';
 import { Planner } from './planner.ts';
-import { pushSet, sendEntry } from './push.ts';
 import type { ReplicatorOptions } from './replicator-options.ts';
-import type { PushOutcome, Session } from './session.ts';
+import type { Session } from './session.ts';
 import { type PathTrouble, Troubles } from './troubles.ts';
 
 /**
@@ -31,11 +30,10 @@ export class Replicator {
   readonly lag = new Lag();
   readonly #troubles = new Troubles();
   readonly #waiting = new Set<ReplicaPath>();
-  readonly #sending = new Map<ReplicaPath, Entry>();
+  readonly #deliveries: Deliveries;
   readonly #awaited = new Awaited();
   readonly agreements: Agreements;
   readonly #planner: Planner;
-  readonly #outcomes: Outcomes;
   readonly #guard: DeletionGuard;
   /** Directories that are gone and wait for what was below them to be sent first. */
   readonly #emptying = new Emptying((directory) => this.changed(directory, this.#options.now()));
@@ -56,13 +54,13 @@ export class Replicator {
       holdBack: (directory) => this.#emptying.holdBack(directory),
       inConflict: options.inConflict,
       onUnstable: options.onUnstable,
-      onTrouble: (path, { reason, detail }) => void this.#outcomes.trouble(path, reason, detail),
+      onTrouble: (path, { reason, detail }) => void outcomes.trouble(path, reason, detail),
       onNothing: (path, entry) => {
         this.agreed(path, entry);
         this.#awaited.tell(path, { kind: 'already-there' });
       },
     });
-    this.#outcomes = new Outcomes({
+    const outcomes = new Outcomes({
       ...options,
       lag: this.lag,
       troubles: this.#troubles,
@@ -73,6 +71,15 @@ export class Replicator {
       willLook: (path) => this.willLook(path),
       onAgreed: (path, entry) => this.agreed(path, entry),
       onChanged: (path) => this.changed(path, options.now()),
+    });
+    this.#deliveries = new Deliveries({
+      tree: options.tree,
+      planner: this.#planner,
+      awaited: this.#awaited,
+      agreements: this.agreements,
+      outcomes,
+      onChanged: (path) => this.changed(path, options.now()),
+      onProgress: options.onProgress,
     });
     this.#guard = new DeletionGuard(options.massDeletion);
     const { groupOf } = options;
@@ -138,7 +145,7 @@ export class Replicator {
 
   /** What of the path is on its way. */
   sending(path: ReplicaPath): Entry | undefined {
-    return this.#sending.get(path);
+    return this.#deliveries.sending(path);
   }
 
   /** Whether its removal is on its way, or it will be looked at before anything is sent. */
@@ -282,36 +289,10 @@ export class Replicator {
   #work(paths: readonly ReplicaPath[], done: () => void): void {
     const session = this.#session;
     for (const path of paths) this.#emptying.taken(path);
-    if (session === undefined || this.#halt !== undefined || !this.#maySend()) {
-      for (const path of paths) this.#waiting.add(path);
-      this.#awaited.lose();
-      return done();
-    }
-    const planned = this.#planner.planAll(paths);
-    const [push] = planned;
-    if (push === undefined) return done();
-    for (const { path, put } of planned) this.#sending.set(path, put);
-    const awaiting = planned.map(({ path }) => this.#awaited.take(path));
-    const { tree, onProgress } = this.#options;
-    const settle = (outcomes: readonly PushOutcome[]): void => {
-      for (const [index, sent] of planned.entries())
-        this.#settle(sent, outcomes[index] ?? { kind: 'lost' }, awaiting[index] ?? []);
-      onProgress();
-      done();
-    };
-    if (planned.length > 1) void pushSet(session, tree, planned).then(settle);
-    else sendEntry(session, tree, push, (outcome) => settle([outcome]));
-  }
-
-  #settle(push: Push, outcome: PushOutcome, awaiting: readonly OnOutcome[]): void {
-    const { path } = push;
-    this.#sending.delete(path);
-    this.agreements.noteAnswer(path);
-    if (outcome.kind === 'conflict' && this.agreements.takeOwn(path, outcome.found)) {
-      for (const tell of awaiting) this.#awaited.add(path, tell);
-      return this.changed(path, this.#options.now());
-    }
-    for (const tell of awaiting) tell(outcome);
-    this.#outcomes.take(push, outcome);
+    if (session !== undefined && this.#halt === undefined && this.#maySend())
+      return this.#deliveries.begin(session, paths, done);
+    for (const path of paths) this.#waiting.add(path);
+    this.#awaited.lose();
+    done();
   }
 }

@@ -73,7 +73,9 @@ const ended = new WeakMap<Node, Map<string, ReplicaPath[]>>();
  * As forgetConflict; those of many acks that came together are cleared in one transaction, before the event loop goes on.
  */
 export function forgetConflictOfMany(node: Node, peer: string, path: ReplicaPath): void {
-  if (!conflictKeys(node).delete(key(peer, path))) return;
+  const keys = conflictKeys(node);
+  // Of each path that is placed, and there are hardly ever any.
+  if (keys.size === 0 || !keys.delete(key(peer, path))) return;
   const known = ended.get(node);
   const byPeer = known ?? new Map<string, ReplicaPath[]>();
   if (known === undefined) {
@@ -92,7 +94,8 @@ function clearEnded(node: Node): void {
 }
 
 export function isInConflict(node: Node, peer: string, path: ReplicaPath): boolean {
-  return conflictKeys(node).has(key(peer, path));
+  const keys = conflictKeys(node);
+  return keys.size > 0 && keys.has(key(peer, path));
 }
 
 /** Paths whose conflict with this peer waits. */
