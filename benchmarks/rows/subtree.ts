@@ -32,7 +32,7 @@ function partOf(size: Size): Size {
 /** Where the part is, one after the other. */
 const places = ['etc/part-a', 'etc/part-b'];
 
-async function plantPart({ pair }: Made, place: string, size: Size): Promise<readonly string[]> {
+function plantPart({ pair }: Made, place: string, size: Size): Promise<readonly string[]> {
   return plantTree(join(pair.active.root, place), partOf(size));
 }
 
@@ -60,25 +60,29 @@ async function buildDelete(peer: Peer, made: Made, size: Size): Promise<Pick<Ser
   const { pair } = made;
   const [place = ''] = places;
   const top = join(pair.active.root, place);
-  const files = await plantPart(made, place, size);
+  let files = await plantPart(made, place, size);
   await copyLocally(pair);
   const following = await follow(peer, made);
   if (following === undefined) await peer.copy?.(pair);
-  const touched = [place, ...files.map((path) => join(place, path))];
-  const change: Change = {
-    act: () => rmSync(top, { recursive: true }),
+  const change = (act: () => void): Change => ({
+    act,
     expected: new Map(),
-    touched,
-  };
+    touched: [place, ...files.map((path) => join(place, path))],
+  });
   return {
-    sample: async () => {
+    sample: async (round) => {
       if (!existsSync(top)) {
-        const back = join(pair.active.root, 'stage');
-        await plantTree(back, partOf(size));
-        const restore = { ...change, act: () => renameSync(back, top) };
+        // Other contents each time: nobody keeps what he keeps already.
+        const back = 'stage';
+        files = await plantPart(made, back, { ...size, seed: size.seed + round });
+        const restore = change(() => renameSync(join(pair.active.root, back), top));
         await timeChange(peer, { pair, following }, restore);
       }
-      return timeChange(peer, { pair, following }, change);
+      return timeChange(
+        peer,
+        { pair, following },
+        change(() => rmSync(top, { recursive: true })),
+      );
     },
     check: () => mustEndEqual(pair, following),
   };
