@@ -1,7 +1,6 @@
 import { pauseMs } from '../core/backoff.ts';
 import { canaryPath, isCanary } from '../core/canary.ts';
 import { DirtyPaths } from '../core/dirty.ts';
-import type { Log } from '../core/event.ts';
 import type { PathFailure } from '../core/failure.ts';
 import type { Move } from '../core/move.ts';
 import type { ReplicaPath } from '../core/path.ts';
@@ -9,32 +8,13 @@ import { isDirectory, type Observation, troubleOf } from '../files/observation.t
 import type { Hint } from '../watch/hint.ts';
 import type { WatchProblem } from '../watch/watcher.ts';
 import { agreesOnNothing } from './agreement.ts';
-import type { Canaries } from './canary.ts';
 import { Deletions } from './deletions.ts';
 import { Announcer } from './early-blocks.ts';
+import type { EngineOptions } from './engine-options.ts';
 import type { Peer } from './peer.ts';
 import { Pressure } from './pressure.ts';
-import { followRenamed } from './renamed.ts';
-import type { Tree } from './tree.ts';
+import { followRenamed, goneAgain } from './renamed.ts';
 import { Walking } from './walking.ts';
-
-export type EngineOptions = {
-  readonly tree: Tree;
-  readonly log: Log;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** How long a path must have been absent before its deletion is believed, milliseconds. */
-  readonly deleteHoldMs: number;
-  /** How long a file may be written in place before it counts as overdue, milliseconds. */
-  readonly maxWaitMs: number;
-  /** Between two full reconciles, milliseconds. */
-  readonly reconcileMs: number;
-  /** Between two walks when not everything can be watched, milliseconds. */
-  readonly degradedWalkMs: number;
-  /** Called after each full reconcile, when it is a good moment to write down what was seen. */
-  readonly onIdle: () => void;
-  readonly canaries: Canaries;
-};
 
 /** Looks at this many paths before the event loop gets its turn. */
 const looksPerTurn = 200;
@@ -214,6 +194,10 @@ export class Engine {
     }
     const seen = { come: directories, gone: this.#deletions.held, since: now };
     followRenamed(seen, this.#peers, this.#options.tree);
+    for (const path of goneAgain(directories, present.keys(), this.#options.tree)) {
+      present.delete(path);
+      this.#hintPath(path, 'rename');
+    }
     for (const { replicator } of this.#peers)
       for (const [path, since] of present) if (!isCanary(path)) replicator.changed(path, since);
     if (present.has(canaryPath)) this.#carryCanary();

@@ -1,6 +1,6 @@
 import { concerns, type Move, type MovedPath, planMove } from '../core/move.ts';
 import type { Packed } from '../core/packed.ts';
-import type { ReplicaPath } from '../core/path.ts';
+import { isAtOrBelow, type ReplicaPath } from '../core/path.ts';
 import { passed, tracing } from '../log/trace.ts';
 import { agreedDigest } from '../wire/agreed-digest.ts';
 import type { AgreedEntries } from './agreement.ts';
@@ -34,6 +34,8 @@ type UnderWay = {
   readonly move: Move;
   readonly paths: number;
   readonly since: number;
+  /** Further names that the directory has got here since: what is there is not new, and waits for the answer too. */
+  readonly later: ReplicaPath[];
   /** What was to be looked at meanwhile. */
   readonly left: Set<ReplicaPath>;
 };
@@ -62,15 +64,15 @@ export class Moves {
 
   /** Whether the path is left alone for now. */
   covers(path: ReplicaPath): boolean {
-    for (const { move } of this.#underWay) if (concerns(path, move)) return true;
+    for (const underWay of this.#underWay) if (isAbout(path, underWay)) return true;
     return false;
   }
 
   /** Whether the path is left alone for now, and looked at anew at the end of the move. */
   defers(path: ReplicaPath): boolean {
-    for (const { move, left } of this.#underWay) {
-      if (!concerns(path, move)) continue;
-      left.add(path);
+    for (const underWay of this.#underWay) {
+      if (!isAbout(path, underWay)) continue;
+      underWay.left.add(path);
       return true;
     }
     return false;
@@ -81,10 +83,14 @@ export class Moves {
     while (this.#underWay.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  /** Asks the peer to follow, where that is the same as to send each path by itself. False where it is not. */
+  /**
+   * Asks the peer to follow, where that is the same as to send each path by itself. False where it is not. Of a directory
+   * that is renamed once more while it is under way nothing is sent until then.
+   */
   begin(session: Session, move: Move, since: number): boolean {
     const { ledger, includes, isAtRest, shows } = this.#options;
-    if (!session.speaksAlike || this.covers(move.from) || this.covers(move.to)) return false;
+    if (!session.speaksAlike || this.covers(move.to)) return false;
+    if (this.covers(move.from)) return this.#isRenamedAgain(move);
     for (const [names, at] of this.#declined) if (since - at >= declinedMs) this.#declined.delete(names);
     if (this.#declined.has(namesOf(move))) return false;
     if (ledger.below(move.to).length > 0) return false;
@@ -95,10 +101,20 @@ export class Moves {
     if (!planned.every(({ from, to }) => isAtRest(from) && isAtRest(to))) return false;
     // Nothing may appear on the peer under a name that it never had here.
     if (!planned.every(({ to, packed }) => shows(to, packed))) return false;
-    const underWay = { move, paths: planned.length, since, left: new Set<ReplicaPath>() };
+    const underWay = { move, paths: planned.length, since, later: [], left: new Set<ReplicaPath>() };
     this.#underWay.add(underWay);
     void this.#carry(session, underWay, planned);
     return true;
+  }
+
+  /** Its files are known under the name that both nodes still agree on. */
+  #isRenamedAgain({ from, to }: Move): boolean {
+    for (const { move, later } of this.#underWay) {
+      if (move.from !== from || this.#options.ledger.below(to).length > 0) continue;
+      later.push(to);
+      return true;
+    }
+    return false;
   }
 
   async #carry(session: Session, underWay: UnderWay, planned: readonly MovedPath[]): Promise<void> {
@@ -120,6 +136,10 @@ export class Moves {
     onOver(move, [...underWay.left]);
     for (const tell of this.#idle.splice(0)) tell();
   }
+}
+
+function isAbout(path: ReplicaPath, { move, later }: UnderWay): boolean {
+  return concerns(path, move) || later.some((name) => isAtOrBelow(path, name));
 }
 
 function namesOf({ from, to }: Move): string {

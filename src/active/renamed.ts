@@ -1,5 +1,5 @@
 import { afterMove, type Move } from '../core/move.ts';
-import { isBelow, parentOf, type ReplicaPath } from '../core/path.ts';
+import { isAtOrBelow, isBelow, parentOf, type ReplicaPath } from '../core/path.ts';
 import { topmost } from '../watch/second-looks.ts';
 import { type AgreedEntries, agreesOnNothing } from './agreement.ts';
 import type { Peer } from './peer.ts';
@@ -31,6 +31,19 @@ export function followRenamed({ come, gone, since }: Seen, peers: readonly Peer[
       replicator.move(move, since);
     }
   }
+}
+
+/**
+ * Those of the paths that are at or below a directory that came and has gone again since it was looked at, as one that was
+ * renamed twice within a moment: what was read there is not there any more, and nobody needs it under that name.
+ */
+export function goneAgain(
+  come: readonly ReplicaPath[],
+  paths: Iterable<ReplicaPath>,
+  tree: Pick<Tree, 'shows'>,
+): ReplicaPath[] {
+  const gone = topmost(new Set(come)).filter((path) => !tree.shows(path, 'd'));
+  return gone.length === 0 ? [] : [...paths].filter((path) => gone.some((top) => isAtOrBelow(path, top)));
 }
 
 /**

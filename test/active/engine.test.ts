@@ -25,6 +25,7 @@ test('what was below a directory that is gone is looked at with it, and no walk 
   const tree = {
     watchlists: { includes: () => true },
     look,
+    shows: () => true,
     lookToSend: (paths: readonly ReplicaPath[], onSeen: OnSeen) => {
       looked.push(...paths);
       look(paths, onSeen);

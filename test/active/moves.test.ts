@@ -168,5 +168,32 @@ describe('a move that a peer is asked for', () => {
     moves.begin(session, move, 5);
     assert.equal(moves.begin(session, { from: at('/etc/n'), to: at('/etc/m') }, 6), false);
     assert.equal(questions.length, 1);
+    assert.equal(moves.covers(at('/etc/m')), false);
+  });
+
+  it('has what is renamed once more meanwhile wait for the answer under each of its names', async () => {
+    const { moves, session, told, questions, answer } = rig();
+    moves.begin(session, move, 5);
+    for (const name of ['/etc/m', '/etc/o'])
+      assert.equal(moves.begin(session, { from: move.from, to: at(name) }, 6), true);
+    assert.equal(questions.length, 1);
+    for (const path of ['/etc/m', '/etc/m/x', '/etc/o/x']) assert.ok(moves.defers(at(path)), path);
+    assert.equal(moves.defers(at('/etc/mm')), false);
+    answer({ t: 'moved', id: 7 });
+    await turn();
+    assert.deepEqual(told.at(-1), ['over', '/etc/a', ['/etc/m', '/etc/m/x', '/etc/o/x']]);
+    assert.equal(moves.covers(at('/etc/m')), false);
+  });
+
+  it('does not hold back what has the name of something that is agreed on', () => {
+    const agreed = [
+      ['/etc/a', directory],
+      ['/etc/a/x', link],
+      ['/etc/m/y', link],
+    ] as const;
+    const { moves, session } = rig({ agreed });
+    moves.begin(session, move, 5);
+    assert.equal(moves.begin(session, { from: move.from, to: at('/etc/m') }, 6), false);
+    assert.equal(moves.covers(at('/etc/m')), false);
   });
 });

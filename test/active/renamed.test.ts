@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { AgreedEntries } from '../../src/active/agreement.ts';
 import type { Peer } from '../../src/active/peer.ts';
-import { findRenamed, followRenamed } from '../../src/active/renamed.ts';
+import { findRenamed, followRenamed, goneAgain } from '../../src/active/renamed.ts';
 import type { Tree } from '../../src/active/tree.ts';
 import { absent, type Entry } from '../../src/core/entry.ts';
 import type { Move } from '../../src/core/move.ts';
@@ -111,5 +111,27 @@ describe('peers are asked to rename a directory', () => {
     );
     assert.deepEqual([one.asked, other.asked], [[], []]);
     assert.equal((rigged.ledger.get(at('/etc/none')) ?? absent).kind, 'absent');
+  });
+});
+
+describe('what was read in a directory that has gone again', () => {
+  const there = (...shown: string[]) => ({
+    shows: (path: ReplicaPath, packed: string) => packed === 'd' && shown.includes(path),
+  });
+  const paths = ['/etc/n', '/etc/n/d', '/etc/n/d/y', '/etc/nn', '/etc/o', '/etc/o/x'].map(at);
+
+  it('is all that is at or below it, and asked for by the topmost name alone', () => {
+    const come = ['/etc/n', '/etc/n/d', '/etc/o'].map(at);
+    assert.deepEqual(goneAgain(come, paths, there('/etc/o')), ['/etc/n', '/etc/n/d', '/etc/n/d/y']);
+    assert.deepEqual(goneAgain(come, paths, there('/etc/o', '/etc/n/d')), [
+      '/etc/n',
+      '/etc/n/d',
+      '/etc/n/d/y',
+    ]);
+  });
+
+  it('is nothing where each of them is there still, or none came', () => {
+    assert.deepEqual(goneAgain([at('/etc/n')], paths, there('/etc/n')), []);
+    assert.deepEqual(goneAgain([], paths, there()), []);
   });
 });

@@ -109,6 +109,26 @@ describe('a directory that is renamed on the active node', () => {
   });
 });
 
+describe('a directory that is renamed once more', () => {
+  it('ends there on both nodes, however soon that was, and is never taken for a mass deletion', async () => {
+    await using pair = await Pair.open();
+    const daemon = await begun(pair);
+    await planted(pair, 'etc/n0');
+    for (const [round, afterMs] of [0, 4, 8, 12, 16, 25, 50, 100].entries()) {
+      const [first, second, third] = [0, 1, 2].map((step) => `etc/n${2 * round + step}`);
+      move(pair, first ?? '', second ?? '');
+      // The daemon is to be in the midst of its work.
+      const since = performance.now();
+      while (performance.now() - since < afterMs);
+      move(pair, second ?? '', third ?? '');
+      await assertSame(pair, daemon);
+      // When the hold of the old names ends, there is nothing to be deleted.
+      await pause(600);
+      assert.equal((await pair.json('active', ['status']))['halt'], null, `after ${afterMs} ms`);
+    }
+  });
+});
+
 describe('a directory that gets its old name back', () => {
   it('has it on both nodes, however soon that was', async () => {
     await using pair = await Pair.open({ active: { limits: unguarded } });
