@@ -20,6 +20,8 @@ export type AcknowledgerOptions = {
 /** Pushes that have no result yet, and runs that have not ended, of one command. */
 type Debt = { open: number; runs: number };
 
+const noKeys: ReadonlySet<string> = new Set();
+
 /**
  * Answers pushes, those with apply hooks after their hooks have run. A hook is owed from the moment a push that calls
  * for it arrives, so that it runs in the next session when this one does not get to it.
@@ -85,9 +87,11 @@ export class Acknowledger {
     return this.#hooks.idle();
   }
 
-  #keysOf(path: ReplicaPath): Set<string> {
+  #keysOf(path: ReplicaPath): ReadonlySet<string> {
     const { applies } = this.#options.node.watchlists;
-    return new Set(applies.flatMap(({ matches, run }) => (matches(path) ? [keyOf(run)] : [])));
+    return applies.length === 0
+      ? noKeys
+      : new Set(applies.flatMap(({ matches, run }) => (matches(path) ? [keyOf(run)] : [])));
   }
 
   /** What was applied in one piece, as nearly all is, is told in one message: that is most of what an answer costs both nodes. */
