@@ -36,18 +36,21 @@ export class Deliveries {
 
   /** Sends what there is to send of these paths, together or not at all; calls `done` once, when all of it is settled. */
   begin(session: Session, paths: readonly ReplicaPath[], done: () => void): void {
+    const { planner } = this.#options;
     const [path] = paths;
-    if (path !== undefined && paths.length === 1) this.#beginOne(session, path, done);
-    else this.#beginSet(session, paths, done);
+    // Nearly all there is goes alone: without a list of anything.
+    if (path !== undefined && paths.length === 1) return this.#sendOne(session, planner.plan(path), done);
+    const pushes = planner.planAll(paths);
+    const [only] = pushes;
+    if (pushes.length > 1) this.#sendSet(session, pushes, done);
+    else this.#sendOne(session, only, done);
   }
 
-  /** Nearly all there is: without a list of anything. */
-  #beginOne(session: Session, path: ReplicaPath, done: () => void): void {
-    const { tree, planner, awaited, onProgress } = this.#options;
-    const push = planner.plan(path);
+  #sendOne(session: Session, push: Push | undefined, done: () => void): void {
     if (push === undefined) return done();
-    this.#sending.set(path, push.put);
-    const awaiting = awaited.take(path);
+    const { tree, awaited, onProgress } = this.#options;
+    this.#sending.set(push.path, push.put);
+    const awaiting = awaited.take(push.path);
     sendEntry(session, tree, push, (outcome) => {
       this.#settle(push, outcome, awaiting);
       onProgress();
@@ -55,9 +58,8 @@ export class Deliveries {
     });
   }
 
-  #beginSet(session: Session, paths: readonly ReplicaPath[], done: () => void): void {
-    const { tree, planner, awaited, onProgress } = this.#options;
-    const pushes = planner.planAll(paths);
+  #sendSet(session: Session, pushes: readonly Push[], done: () => void): void {
+    const { tree, awaited, onProgress } = this.#options;
     const set = pushes.map((push) => ({ push, awaiting: awaited.take(push.path) }));
     for (const { path, put } of pushes) this.#sending.set(path, put);
     void pushSet(session, tree, pushes).then((outcomes) => {

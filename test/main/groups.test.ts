@@ -106,6 +106,17 @@ describe('files that are placed together, over a real sshd', () => {
     assert.ok(seen.mixed < seen.whole / 100, JSON.stringify(seen));
   });
 
+  it('of which only one changed: that one comes, over the same session', async () => {
+    const disconnects = (): number => active.log().split(' disconnected: ').length;
+    const before = disconnects();
+    write('cert', 'alone\n');
+    assert.equal((await pair.flush()).code, 0, active.log().slice(-2000));
+    assert.deepEqual([there('cert'), there('key')], ['alone\n', '25\n']);
+    assert.equal(disconnects(), before, active.log().slice(-2000));
+    write('cert', '25\n');
+    assert.equal((await pair.flush()).code, 0);
+  });
+
   it('are both old or both new after each kill -9 of the receiver, and equal in the end', async () => {
     const random = seeded(7);
     for (let round = 100; round < 112; round += 1) {
