@@ -27,7 +27,7 @@ export type ScanOptions = Omit<LookOptions, 'checkWriters'> & {
 const sliceMs = 10;
 
 /** What one slice of a walk brings. It is walked on as it is read, and what it yields is to be used before it is read on. */
-export type Slice<Step> = Iterable<Step>;
+export type Slice<Item> = Iterable<Item>;
 
 /**
  * Walks the replicated tree: parents before children, children in the order of their bytes, links never
@@ -52,15 +52,18 @@ async function* walk(options: ScanOptions, folders: boolean): AsyncGenerator<Sli
   signal?.throwIfAborted();
   const look = { ...options, folders, checkWriters: options.checkWriters ?? false };
   const starts = from === undefined ? watchlists.roots : startsBelow(watchlists.roots, from);
+  // Of small starts many fit into one.
+  let sliceEnd = performance.now() + sliceMs;
   for (const start of starts) {
     using directories = new Directories(root, { checkPlace: 'when-told' });
     const steps = new Steps(new Walk(directories, look).from(start));
     for (;;) {
-      yield steps.slice();
+      yield steps.until(sliceEnd);
       if (steps.over) break;
       await nextTurn();
       signal?.throwIfAborted();
       directories.recheck();
+      sliceEnd = performance.now() + sliceMs;
     }
   }
 }
@@ -79,9 +82,8 @@ class Steps {
     return this.#over;
   }
 
-  /** What comes until so much time has passed. Who stops to read it gets the rest with the next one. */
-  *slice(): Generator<Scanned | Folder> {
-    const end = performance.now() + sliceMs;
+  /** What comes until that moment, by `performance.now`, and one step at least. Who stops to read it gets the rest with the next one. */
+  *until(end: number): Generator<Scanned | Folder> {
     for (let next = this.#steps.next(); next.done !== true; next = this.#steps.next()) {
       if (next.value !== undefined) yield next.value;
       if (performance.now() >= end) return;
