@@ -43,6 +43,8 @@ export function openLog(options: LogOptions): Log {
     const { times, others } = showing;
     const event = discreet(whole);
     const { level, text } = sentenceOf(event);
+    // A receiver places thousands of files, and tells nobody.
+    if (priorities[level] > priorities[options.level]) return;
     const counted = times > 1 ? `${text} (${times} times since the last such line)` : text;
     const message = others > 0 ? `${counted} (${others} like it, of other paths, were left out)` : counted;
     const counts = { ...(times > 1 ? { times } : {}), ...(others > 0 ? { others } : {}) };
@@ -59,8 +61,21 @@ type Write = (line: Line<LogLevel>) => void;
 
 function openWriter(options: LogOptions): Write {
   if (options.stream !== undefined) return writerTo(options.stream, options.level);
-  return gathered(writerTo(process.stderr, options.level), process);
+  return gathered(writerTo(process.stderr, options.level), ending);
 }
+
+const endings: (() => void)[] = [];
+
+/** One listener for all logs of the process. */
+const ending = {
+  on(event: 'exit', listener: () => void): void {
+    if (endings.length === 0)
+      process.on(event, () => {
+        for (const tell of endings) tell();
+      });
+    endings.push(listener);
+  },
+};
 
 function writerTo(stream: NodeJS.WritableStream, level: LogLevel): Write {
   const transport = new transports.Stream({ stream, eol: '\n' });

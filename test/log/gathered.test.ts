@@ -59,7 +59,8 @@ test('a process that ends in the midst of a turn has written all of its lines', 
   const log = new URL('../../src/log/log.ts', import.meta.url).href;
   const script = `
     import { openLog } from ${JSON.stringify(log)};
-    const log = openLog({ format: 'text', level: 'info', journal: false });
+    const logs = Array.from({ length: 20 }, () => openLog({ format: 'text', level: 'info', journal: false }));
+    const [log] = logs;
     log({ kind: 'resumed' });
     for (let at = 0; at < 3; at += 1) log({ kind: 'placed', path: '/etc/' + at, what: 'file' });
     log({ kind: 'stopped' });
