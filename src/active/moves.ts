@@ -90,7 +90,7 @@ export class Moves {
   begin(session: Session, move: Move, since: number): boolean {
     const { ledger, includes, isAtRest, shows } = this.#options;
     if (!session.speaksAlike || this.covers(move.to)) return false;
-    if (this.covers(move.from)) return this.#isRenamedAgain(move);
+    if (this.covers(move.from)) return this.#putOff(move);
     for (const [names, at] of this.#declined) if (since - at >= declinedMs) this.#declined.delete(names);
     if (this.#declined.has(namesOf(move))) return false;
     if (ledger.below(move.to).length > 0) return false;
@@ -107,8 +107,8 @@ export class Moves {
     return true;
   }
 
-  /** Its files are known under the name that both nodes still agree on. */
-  #isRenamedAgain({ from, to }: Move): boolean {
+  /** Renamed once more: its files are known under the name that both nodes still agree on. */
+  #putOff({ from, to }: Move): boolean {
     for (const { move, later } of this.#underWay) {
       if (move.from !== from || this.#options.ledger.below(to).length > 0) continue;
       later.push(to);

@@ -60,6 +60,7 @@ export class Replicator {
         this.#awaited.tell(path, { kind: 'already-there' });
       },
     });
+    const onChanged = (path: ReplicaPath): void => this.changed(path, options.now());
     const outcomes = new Outcomes({
       ...options,
       lag: this.lag,
@@ -70,7 +71,7 @@ export class Replicator {
       waiting: this.#waiting,
       willLook: (path) => this.willLook(path),
       onAgreed: (path, entry) => this.agreed(path, entry),
-      onChanged: (path) => this.changed(path, options.now()),
+      onChanged,
     });
     this.#deliveries = new Deliveries({
       tree: options.tree,
@@ -78,7 +79,7 @@ export class Replicator {
       awaited: this.#awaited,
       agreements: this.agreements,
       outcomes,
-      onChanged: (path) => this.changed(path, options.now()),
+      onChanged,
       onProgress: options.onProgress,
     });
     this.#guard = new DeletionGuard(options.massDeletion);

@@ -159,10 +159,8 @@ export class Session {
     this.#pushes.set(id, waiting);
     this.#watch();
     const { path, expect, put } = push;
-    const message: PushMessage = {
-      ...{ t: 'push', id, epoch: this.#options.seat.epoch },
-      ...{ path, expect, put, content: content.kind },
-    };
+    const { epoch } = this;
+    const message: PushMessage = { t: 'push', id, epoch, path, expect, put, content: content.kind };
     if (set !== undefined) message.set = set;
     this.#connection.send(message, content.kind === 'inline' ? content.bytes : undefined);
     passed('sent', path);

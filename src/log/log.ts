@@ -34,7 +34,7 @@ export type LogOptions = {
 export function openLog(options: LogOptions): Log {
   const now = options.now ?? Date.now;
   const journal = options.journal ?? isJournal(process.env['JOURNAL_STREAM']);
-  const write = openWriter(options);
+  const write = options.stream === undefined ? toStandardError() : writerTo(options.stream);
   const repeats = new Repeats();
   return function log(whole: Event): void {
     const at = now();
@@ -59,31 +59,22 @@ export function openLog(options: LogOptions): Log {
 
 type Write = (line: Line<LogLevel>) => void;
 
-function openWriter(options: LogOptions): Write {
-  if (options.stream !== undefined) return writerTo(options.stream, options.level);
-  return gathered(writerTo(process.stderr, options.level), ending);
+let standardError: Write | undefined;
+
+/** One for all logs of the process. */
+function toStandardError(): Write {
+  standardError ??= gathered(writerTo(process.stderr), process);
+  return standardError;
 }
 
-const endings: (() => void)[] = [];
-
-/** One listener for all logs of the process. */
-const ending = {
-  on(event: 'exit', listener: () => void): void {
-    if (endings.length === 0)
-      process.on(event, () => {
-        for (const tell of endings) tell();
-      });
-    endings.push(listener);
-  },
-};
-
-function writerTo(stream: NodeJS.WritableStream, level: LogLevel): Write {
+function writerTo(stream: NodeJS.WritableStream): Write {
   const transport = new transports.Stream({ stream, eol: '\n' });
   // A line that nobody can take, as on a full disk, must not stop replication; there is no place to say so.
   stream.on('error', () => undefined);
   const logger = createLogger({
     levels: priorities,
-    level,
+    // What is not to be shown does not come here.
+    level: 'debug' satisfies LogLevel,
     format: format.printf((line) => String(line.message)),
     transports: [transport],
   });

@@ -22,8 +22,8 @@ const nothing = Promise.resolve();
  * every file in it, one promise each, to hear that files are ignored. The types that come with the names tell that
  * without asking: of 100,000 files in 5,000 directories it asks for the state of 5,000.
  *
- * The tree that is there at the start is taken in at once, in one pass, rather than by a dozen promises a directory.
- * What comes later is left to chokidar.
+ * A tree that is there at the start, or comes later, is taken in at once, in one pass, rather than by a dozen promises a
+ * directory. What becomes of it from then on is left to chokidar.
  */
 export class DirectoryWatches extends FSWatcher {
   readonly #leaves = new Leaves();
