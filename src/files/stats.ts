@@ -52,6 +52,12 @@ export function statsOfOpen(fd: number): Stats {
   return type === undefined ? plain(fstatSync(fd, { bigint: true })) : seenBy(newest, type);
 }
 
+/** The number of the file system that holds what is open. Throws system errors. */
+export function deviceOfOpen(fd: number): number {
+  newest ??= new Statx();
+  return newest.look(fd, '.') === undefined ? fstatSync(fd).dev : newest.device;
+}
+
 /** What has this path; undefined where nothing has. Throws system errors. */
 export function statsAt(full: string): Stats | undefined {
   try {

@@ -10,6 +10,8 @@ type StatxCall = (directory: number, name: string, flags: number, mask: number, 
 const symlinkNoFollow = 0x100;
 /** What is looked at is the descriptor's own. */
 const emptyPath = 0x1000;
+/** AT_FDCWD: of an absolute path no directory is needed. */
+const noDirectory = -100;
 /** Type, mode, owner, inode, size and times. */
 const wanted = 0x7ff;
 const typeBits = 0o170000;
@@ -78,12 +80,20 @@ export class Statx {
   look(directory: number, name: string): InodeType | undefined {
     this.#isAbsent = false;
     if (name === '' || name === '..' || name.includes('/') || name.includes('\0')) return undefined;
+    return name === '.'
+      ? this.#ask(directory, '', symlinkNoFollow | emptyPath)
+      : this.#ask(directory, name, symlinkNoFollow);
+  }
+
+  /** As look, of what has an absolute path, which leads wherever links above its last name lead. */
+  lookAt(path: string): InodeType | undefined {
+    this.#isAbsent = false;
+    return path.includes('\0') ? undefined : this.#ask(noDirectory, path, symlinkNoFollow);
+  }
+
+  #ask(directory: number, name: string, flags: number): InodeType | undefined {
     statx ??= load();
-    const answer =
-      name === '.'
-        ? statx(directory, '', symlinkNoFollow | emptyPath, wanted, this.#address)
-        : statx(directory, name, symlinkNoFollow, wanted, this.#address);
-    if (answer !== 0) {
+    if (statx(directory, name, flags, wanted, this.#address) !== 0) {
       this.#isAbsent = koffi.errno() === noSuchName;
       return undefined;
     }
@@ -158,6 +168,11 @@ export class Statx {
   /** Bytes. */
   get size(): number {
     return this.#word(at.size + 1) * 2 ** 32 + this.#word(at.size);
+  }
+
+  /** The number of its file system, as stat tells it. */
+  get device(): number {
+    return deviceNumber(this.#word(at.device), this.#word(at.device + 1));
   }
 
   get uid(): number {

@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { errnoCode } from '../files/errno.ts';
 import { syncFileSystem } from '../files/native.ts';
+import { deviceOfOpen } from '../files/stats.ts';
 import { syncTogether } from '../files/sync-together.ts';
 
 /** Up to this many, an fsync each beats one syncfs, which also writes what others left dirty. */
@@ -101,6 +102,6 @@ function openExisting(path: string): number | undefined {
 
 function oneOfEachDevice(fds: readonly number[]): ReadonlyMap<number, number> {
   const byDevice = new Map<number, number>();
-  for (const fd of new Set(fds)) byDevice.set(fstatSync(fd).dev, fd);
+  for (const fd of new Set(fds)) byDevice.set(deviceOfOpen(fd), fd);
   return byDevice;
 }

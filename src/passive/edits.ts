@@ -63,7 +63,7 @@ const burstRestMs = 100;
 /** A receiver says nothing while it makes a batch durable, which takes so long on a slow disk. Milliseconds. */
 const batchMs = 300;
 const longestBurstRestMs = 500;
-const readLaterMs = 1000;
+const readLaterMs = 3000;
 /** What was changed so long ago is read in any case, milliseconds. */
 const longestUnreadMs = 10_000;
 /**

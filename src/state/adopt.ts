@@ -2,7 +2,7 @@ import { closeSync, rmdirSync, unlinkSync } from 'node:fs';
 import type { Entry } from '../core/entry.ts';
 import type { Database } from './database.ts';
 import type { ObjectStore, Staged } from './objects.ts';
-import type { About } from './versions.ts';
+import type { About } from './version.ts';
 
 /** A displaced file, link or directory, which has the full path `from` and is to become a version. */
 export type Adoption = About & {

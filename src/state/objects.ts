@@ -189,7 +189,7 @@ export class ObjectStore {
 
   /** Full path of an object. */
   pathOf(digest: string): string {
-    return join(this.folder, digest.slice(0, 2), digest.slice(2));
+    return `${this.folder}/${digest.slice(0, 2)}/${digest.slice(2)}`;
   }
 
   /** Whether the very bytes are there. Touched, so that they count as fresh even if nothing refers to them yet. */

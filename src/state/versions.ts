@@ -7,39 +7,11 @@ import { type Adoption, adoptAll, type InsertedRow } from './adopt.ts';
 import type { Database, OnDamaged } from './database.ts';
 import { ObjectStore, syncPath } from './objects.ts';
 import { type Kept, type Retention, surplus } from './retention.ts';
-import { countColumn, entryColumn, pathColumn, textColumn, wordColumn } from './rows.ts';
-
-const reasons = ['overwritten', 'removed', 'refused', 'interrupted'] as const;
-
-/** Why a content was kept. */
-export type VersionReason = (typeof reasons)[number];
-
-/** What a version tells beside its entry. */
-export type About = {
-  readonly path: ReplicaPath;
-  /** The sender's epoch. */
-  readonly epoch: number;
-  readonly reason: VersionReason;
-  readonly peer: string;
-  /** Milliseconds since 1970. */
-  readonly now: number;
-};
+import { countColumn, textColumn } from './rows.ts';
+import { type About, type Version, versionOf } from './version.ts';
 
 /** `batch`: not all is durable yet, the caller does it for many at once: see `unsettledPaths` and `displacedPaths`. */
 type How = { readonly batch: boolean };
-
-/** What was at a path before it was overwritten, removed or refused. */
-export type Version = {
-  /** Ten hexadecimal digits. */
-  readonly id: string;
-  readonly path: ReplicaPath;
-  readonly entry: Entry;
-  readonly epoch: number;
-  readonly reason: VersionReason;
-  readonly peer: string;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-};
 
 export type Pruned = { readonly versions: number; readonly objects: number; readonly bytes: number };
 
@@ -98,7 +70,9 @@ export class VersionStore {
   /** Whether a version refers to a content that is not here: what ended a process between the two left it elsewhere. */
   misses(digest: string): boolean {
     if (this.#objects.has(digest)) return false;
-    const statement = this.#database.statement('SELECT 1 FROM version WHERE object = ? LIMIT 1');
+    const statement = this.#database.statement(
+      'SELECT 1 FROM version WHERE substr(object, 1, 8) = substr(?1, 1, 8) AND object = ?1 LIMIT 1',
+    );
     return this.#database.read(() => statement.get(digest)) !== undefined;
   }
 
@@ -168,12 +142,12 @@ export class VersionStore {
   list(path: ReplicaPath): Version[] {
     const statement = this.#database.statement('SELECT * FROM version WHERE path = ? ORDER BY number DESC');
     const rows = this.#database.read(() => statement.all(path));
-    return rows.map((row) => this.#versionOf(row)).filter((version) => version !== undefined);
+    return rows.map((row) => versionOf(row, this.#onDamaged)).filter((version) => version !== undefined);
   }
 
   get(id: string): Version | undefined {
     const row = this.#rowOf(id);
-    return row === undefined ? undefined : this.#versionOf(row);
+    return row === undefined ? undefined : versionOf(row, this.#onDamaged);
   }
 
   /**
@@ -183,7 +157,7 @@ export class VersionStore {
    */
   read(id: string): Version & { openContent(): number } {
     const row = this.#rowOf(id);
-    const version = row === undefined ? undefined : this.#versionOf(row);
+    const version = row === undefined ? undefined : versionOf(row, this.#onDamaged);
     if (version === undefined) {
       throw new Failure({
         code: 'no-such-version',
@@ -280,33 +254,12 @@ export class VersionStore {
       at: countColumn(row['at']) ?? 0,
     }));
   }
-
-  #versionOf(row: Record<string, unknown>): Version | undefined {
-    const id = textColumn(row['id']);
-    const path = pathColumn(row['path']);
-    const entry = entryColumn(row['entry']);
-    const reason = wordColumn(row['reason'], reasons);
-    const peer = textColumn(row['peer']);
-    if (id === undefined || !path || !entry || !reason || peer === undefined) {
-      this.#onDamaged?.({ table: 'version', key: String(row['id']), detail: 'not a version' });
-      return undefined;
-    }
-    return {
-      id,
-      path,
-      entry,
-      epoch: countColumn(row['epoch']) ?? 0,
-      reason,
-      peer,
-      at: countColumn(row['at']) ?? 0,
-    };
-  }
 }
 
 /** Ten random hexadecimal digits. Node draws the chance for many UUIDs at once; only these digits of one are all random. */
 function newId(): string {
-  const [first = '', second = ''] = randomUUID().split('-');
-  return `${first}${second.slice(0, 2)}`;
+  const uuid = randomUUID();
+  return `${uuid.slice(0, 8)}${uuid.slice(9, 11)}`;
 }
 
 function damaged(version: Version, what: string): Failure {

@@ -39,15 +39,15 @@ export class DirectoryWatches extends FSWatcher {
   /**
    * chokidar resolves a name against its directory and each of that one's parents before it asks whether anybody wants it,
    * which takes more than the rest of an event. While files are placed there are six events a file, all of temporary names: they
-   * are left alone before. Of other names it is told later whether they are plain, once this node has looked at them.
+   * are left alone before, as are names that this node has just seen to be plain.
    */
   #spareEvents(): void {
     const { handler } = this;
     const reconcile = handler.reconcileBackendTrigger.bind(handler);
     handler.reconcileBackendTrigger = (scope, mapRelative, trigger, ...more) => {
       const name = mapRelative && trigger.kind === 'native' ? trigger.relativePath : null;
-      const isTemporary = name !== null && isTemporaryName(name);
-      return isTemporary ? nothing : reconcile(scope, mapRelative, trigger, ...more);
+      const isSpared = name !== null && (isTemporaryName(name) || this.#isPlain(`${scope}/${name}`));
+      return isSpared ? nothing : reconcile(scope, mapRelative, trigger, ...more);
     };
   }
 

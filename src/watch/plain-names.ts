@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { isTemporaryName } from '../core/path.ts';
+import type { Kind } from './kind.ts';
 
 /** How long is relied on what was seen. Milliseconds. */
 const rememberedMs = 500;
@@ -27,7 +28,7 @@ export class PlainNames {
    * What stands there; a directory that is still watched counts as one. Where a directory was a short while ago chokidar
    * looks itself, but for our own temporary names. Should there be one again, an event of its own tells of it.
    */
-  note(name: string, found: 'directory' | 'other' | 'absent' | 'unknown'): void {
+  note(name: string, found: Kind): void {
     if (found === 'directory') this.#directories.add(name);
     const wasDirectory = this.#directories.has(name) || this.#olderDirectories.has(name);
     const gone = found === 'absent' && (isTemporaryName(basename(name)) || !wasDirectory);

@@ -5,13 +5,14 @@
  * chokidar keeps the watches while directories come and go; its own idea of what changed (`all`) is
  * throttled and decided by times, so the events of the system are read as they are (`raw`).
  */
-import { lstatSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import type { Change } from '../core/dirty.ts';
 import { isAtOrBelow, isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
 import { BurstMeter } from './burst.ts';
 import { DirectoryWatches } from './directories.ts';
 import { Ground, pathsMeant, watchedPathOf } from './ground.ts';
 import type { Hint } from './hint.ts';
+import { kindAt } from './kind.ts';
 import { readInotifyLimits, readOpenFilesLimit, readQueueLength } from './limits.ts';
 import { PlainNames } from './plain-names.ts';
 import { cannotWatch, outOfInstances, outOfWatches, type WatchProblem } from './problem.ts';
@@ -165,7 +166,7 @@ class DirectoryWatcher implements Watcher {
   /** A name was created, removed or moved: it may have been or become a directory. */
   #onRename(path: ReplicaPath, onDisk: string): void {
     const known = this.#directories.has(path);
-    const found = this.#typeOf(path);
+    const found = kindAt(onDisk);
     if (!known && found === 'directory' && !this.#territory.watches(path)) return;
     this.#plainNames.note(onDisk, known ? 'directory' : found);
     if (found === 'directory') {
@@ -194,7 +195,7 @@ class DirectoryWatcher implements Watcher {
   #watchAgain(tree: ReplicaPath): void {
     for (const path of this.#replaced) {
       if (path !== tree && !isBelow(path, tree)) continue;
-      if (this.#typeOf(path) !== 'directory') continue;
+      if (kindAt(this.#ground.onDisk(path)) !== 'directory') continue;
       this.#replaced.delete(path);
       this.#chokidar.add(this.#ground.onDisk(path));
     }
@@ -285,18 +286,6 @@ class DirectoryWatcher implements Watcher {
 
   #hint(hint: Hint): void {
     if (!this.#isClosed) this.#options.onHint(hint);
-  }
-
-  /** What is at the path now; `unknown` where it cannot be told. */
-  #typeOf(path: ReplicaPath): 'absent' | 'directory' | 'other' | 'unknown' {
-    try {
-      const stats = lstatSync(this.#ground.onDisk(path), { throwIfNoEntry: false });
-      if (stats === undefined) return 'absent';
-      return stats.isDirectory() ? 'directory' : 'other';
-    } catch {
-      // Permission, a loop of links, a failing disk: the look that the hint causes reports it.
-      return 'unknown';
-    }
   }
 
   #later(delayMs: number, act: () => void): void {

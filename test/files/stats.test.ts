@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -12,7 +13,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { inodeOfStamp, stampOf, statsAt, statsOfChild, statsOfOpen } from '../../src/files/stats.ts';
+import {
+  deviceOfOpen,
+  inodeOfStamp,
+  stampOf,
+  statsAt,
+  statsOfChild,
+  statsOfOpen,
+} from '../../src/files/stats.ts';
 import { temporaryFolder } from './fixture.ts';
 
 /** A folder with one of each type. */
@@ -83,4 +91,14 @@ test('what is not there is undefined, and what cannot be told is an error', () =
   assert.throws(() => statsOfChild(below, 'a'), { code: 'ENOTDIR' });
   closeSync(file);
   assert.throws(() => statsOfOpen(1_000_000), { code: 'EBADF' });
+});
+
+test('the file system that holds what is open is told by its number, as stat does', () => {
+  using here = ground();
+  for (const path of [here.at('file'), here.at('old'), here.at('directory'), '/proc/self', '/dev/null']) {
+    const fd = openSync(path, 'r');
+    assert.equal(deviceOfOpen(fd), fstatSync(fd).dev, path);
+    closeSync(fd);
+  }
+  assert.throws(() => deviceOfOpen(1_000_000), { code: 'EBADF' });
 });

@@ -4,7 +4,7 @@ import { closeSync, readFileSync } from 'node:fs';
 import { openTree } from '../../src/cli/compose-active.ts';
 import { sameEntry } from '../../src/core/entry.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
-import type { Version } from '../../src/state/versions.ts';
+import type { Version } from '../../src/state/version.ts';
 import { contentOf, type Disk } from './disk.ts';
 import { type Machine, type Name, otherThan } from './machine.ts';
 import { at, type Expected } from './reference.ts';
