@@ -6,6 +6,7 @@ import { Failure } from '../core/failure.ts';
 import { printable } from '../core/path.ts';
 import { giveUpUnanswered, roundTripOf } from '../wire/tcp.ts';
 import { NoAnswer } from './no-answer.ts';
+import { boundWindow } from './window.ts';
 
 /** How to reach one peer over SSH. */
 export type LinkOptions = {
@@ -77,7 +78,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     await connected;
-    return await openChannel(client, options, (roundTripOf(socket) ?? 0) >= slowFromMs);
+    return await openChannel(client, options, roundTripOf(socket) ?? 0);
   } catch (error) {
     client.destroy();
     throw error;
@@ -191,7 +192,7 @@ function unreachable(options: LinkOptions, error: Error & { level?: string }): F
   });
 }
 
-function openChannel(client: Client, options: LinkOptions, isSlow: boolean): Promise<Link> {
+function openChannel(client: Client, options: LinkOptions, roundTripMs: number): Promise<Link> {
   return new Promise((resolve, reject) => {
     const deadlineMs = options.stepDeadlineMs ?? defaultDeadlineMs;
     const timer = setTimeout(
@@ -201,6 +202,7 @@ function openChannel(client: Client, options: LinkOptions, isSlow: boolean): Pro
     client.exec(remoteCommand, (error, channel) => {
       clearTimeout(timer);
       if (error !== undefined) return reject(unreachable(options, error));
+      boundWindow(channel, roundTripMs);
       let complaint = '';
       channel.stderr.on('data', (chunk: Buffer) => {
         complaint = (complaint + chunk.toString('utf8')).slice(-keptComplaint);
@@ -209,7 +211,7 @@ function openChannel(client: Client, options: LinkOptions, isSlow: boolean): Pro
       client.once('close', () => channel.destroy());
       resolve({
         stream: channel,
-        isSlow,
+        isSlow: roundTripMs >= slowFromMs,
         complaint: () => complaint.split('\n').map(printable).join(' ').trim(),
         close: () => client.destroy(),
       });

@@ -1,0 +1,23 @@
+import type { Duplex } from 'node:stream';
+
+/** What may be on its way where a round trip takes no time. Bytes. */
+const leastBytes = 512 * 1024;
+/** And for each millisecond of a round trip: as much as a link of 1 Gbit/s carries meanwhile. Bytes. */
+const bytesPerMs = 128 * 1024;
+
+/**
+ * Bounds what is on its way to the far end of a channel and not read there yet (RFC 4254, section 5.2). sshd allows 2 MiB, and
+ * keeps in one piece of memory what its program has not read, which it moves with each packet that comes: with all of 2 MiB in
+ * there a first copy takes up to twice the time. What is not sent yet waits here, where nobody moves it.
+ *
+ * `channel`: of ssh2, right after it was opened. `roundTripMs`: shortest that was seen, so that a long way is filled.
+ */
+export function boundWindow(channel: Duplex, roundTripMs: number): void {
+  const outgoing: unknown = Reflect.get(channel, 'outgoing');
+  if (typeof outgoing !== 'object' || outgoing === null) return;
+  const allowed: unknown = Reflect.get(outgoing, 'window');
+  if (typeof allowed !== 'number') return;
+  // The far end gives back what was read, never more: so it stays bounded.
+  const wanted = leastBytes + Math.ceil(roundTripMs) * bytesPerMs;
+  Reflect.set(outgoing, 'window', Math.min(allowed, wanted));
+}
