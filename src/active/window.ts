@@ -2,8 +2,8 @@ import type { Duplex } from 'node:stream';
 
 /** What may be on its way where a round trip takes no time. Bytes. */
 const leastBytes = 512 * 1024;
-/** And for each millisecond of a round trip: as much as a link of 1 Gbit/s carries meanwhile. Bytes. */
-const bytesPerMs = 128 * 1024;
+/** And for each millisecond of a round trip: what a link of 128 Mbit/s carries meanwhile. Bytes. */
+const bytesPerMs = 16 * 1024;
 
 /**
  * Bounds what is on its way to the far end of a channel and not read there yet (RFC 4254, section 5.2). sshd allows 2 MiB, and
