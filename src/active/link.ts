@@ -202,7 +202,7 @@ function openChannel(client: Client, options: LinkOptions, roundTripMs: number):
     client.exec(remoteCommand, (error, channel) => {
       clearTimeout(timer);
       if (error !== undefined) return reject(unreachable(options, error));
-      boundWindow(channel, roundTripMs);
+      boundWindow({ client, channel, roundTripMs });
       let complaint = '';
       channel.stderr.on('data', (chunk: Buffer) => {
         complaint = (complaint + chunk.toString('utf8')).slice(-keptComplaint);

@@ -51,8 +51,6 @@ const bulk = { operations: 32, pauseMs: 4, longestMs: 60 };
  */
 const aloneAfterMs = 10;
 
-/** sshd takes an ack on the processor on which this process wrote it, and runs there at once where that is free. Milliseconds. */
-const rememberAfterMs = 2;
 /** How long no batch came for the line to count as quiet, milliseconds. */
 const quietMs = 50;
 
@@ -77,17 +75,13 @@ export class Receiver {
   #lastId = -1;
   /** Results of the last batch that are answered and not yet written down. */
   #unremembered: readonly Applied[] | undefined;
-  readonly #onMissing = (command: string): void => {
-    if (missing.has(command)) return;
-    missing.add(command);
-    this.#options.node.log({ kind: 'validator-skipped', command });
-  };
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    const { node, memory, peer, epoch, heartbeat, send, onBroken } = options;
-    const tools = { node, heartbeat, send, joins: options.speaksAlike, onBroken };
-    this.#acknowledger = new Acknowledger({ ...tools, onMissing: this.#onMissing });
+    const { node, memory, peer, epoch } = options;
+    const { heartbeat, send, speaksAlike: joins, onBroken } = options;
+    const onMissing = (program: string): void => this.#onMissing(program);
+    this.#acknowledger = new Acknowledger({ node, heartbeat, send, joins, onMissing, onBroken });
     this.#acknowledger.payOff();
     this.#applier = new Applier({
       ...node.limits,
@@ -114,6 +108,7 @@ export class Receiver {
   }
 
   handle(message: Content, body: Buffer): void {
+    this.#remember();
     switch (message.t) {
       case 'push':
         return this.#onPush(message, body);
@@ -137,23 +132,11 @@ export class Receiver {
     else if (operations > 0) this.#planCommit();
   }
 
-  /** Writes down what was placed, and keeps what that displaced, unless it was done. To be called before anything is handed in. */
-  remember(): void {
-    const results = this.#unremembered;
-    if (results === undefined) return;
-    this.#unremembered = undefined;
-    const { node, memory, peer, onAnswered } = this.#options;
-    rememberAll(results, { node, memory, peer, onAnswered });
-    memory.commit();
-    this.#applier.remembered();
-    this.#applier.keepDisplaced();
-  }
-
   /** Places all that came before. Whether nothing is on its way here then, so that the tree is as this node remembers it. */
   rest(): boolean {
-    this.remember();
+    this.#remember();
     if (this.#applier.waiting.operations > 0) this.#commit();
-    this.remember();
+    this.#remember();
     return this.#receiving.size === 0 && this.#applier.waiting.operations === 0;
   }
 
@@ -165,11 +148,11 @@ export class Receiver {
     this.#closed.abort();
     clearTimeout(this.#quiet);
     await this.#validating;
-    this.remember();
+    this.#remember();
     for (const operation of this.#receiving.values()) this.#applier.abort(operation);
     this.#receiving.clear();
     if (this.#applier.waiting.operations > 0 && this.#unchecked().length === 0) this.#place();
-    this.remember();
+    this.#remember();
     this.#applier.drop();
     this.#orBreak(() => this.#options.node.onQuiet());
   }
@@ -266,8 +249,8 @@ export class Receiver {
     for (const operation of unchecked) {
       const { push, staged } = operation;
       const validators = validatorsOf(push.path, this.#options.node.watchlists.validators);
-      const how = { signal, onMissing: this.#onMissing };
-      const failure = await validate({ temporary: staged.temporary, validators }, how);
+      const onMissing = (program: string): void => this.#onMissing(program);
+      const failure = await validate({ temporary: staged.temporary, validators }, { signal, onMissing });
       if (signal.aborted) return this.#applier.drop();
       if (failure === undefined) continue;
       this.#applier.refuse(operation, { ...failure, detail: shortened(failure.detail) });
@@ -279,18 +262,29 @@ export class Receiver {
    * here is made good from the intents, from what has a temporary name, and from the journal.
    */
   #place(): void {
-    this.remember();
     const results = this.#applier.commit(this.halted());
     if (tracing) for (const { push } of results) passed('durable', push.path);
     this.#unremembered = results;
     // A conflict is known here before the sender hears of it, and what is displaced is out of the way of hooks.
     const isPlain = results.every(({ result: { kind } }) => kind === 'applied' || kind === 'already-there');
-    if (!isPlain || this.#acknowledger.owes) this.remember();
+    if (!isPlain || this.#acknowledger.owes) this.#remember();
     this.#acknowledger.acknowledge(results);
-    // Acks leave at the end of this turn, and this comes after them, or with the next message.
-    setTimeout(() => this.#orBreak(() => this.remember()), rememberAfterMs);
+    // Acks leave at the end of this turn, and this comes right after them, or with what is handed in before that.
+    if (this.#unremembered !== undefined) process.nextTick(() => this.#orBreak(() => this.#remember()));
     this.#placedAt = performance.now();
     this.#planQuiet();
+  }
+
+  /** Writes down what was placed, and keeps what that displaced, unless it was done. */
+  #remember(): void {
+    const results = this.#unremembered;
+    if (results === undefined) return;
+    this.#unremembered = undefined;
+    const { node, memory, peer, onAnswered } = this.#options;
+    rememberAll(results, { node, memory, peer, onAnswered });
+    memory.commit();
+    this.#applier.remembered();
+    this.#applier.keepDisplaced();
   }
 
   #planQuiet(): void {
@@ -306,6 +300,12 @@ export class Receiver {
     } catch (error) {
       this.#options.onBroken(error);
     }
+  }
+
+  #onMissing(command: string): void {
+    if (missing.has(command)) return;
+    missing.add(command);
+    this.#options.node.log({ kind: 'validator-skipped', command });
   }
 
   #onNotKept(path: ReplicaPath, { reason, detail }: PathFailure): void {

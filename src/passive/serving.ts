@@ -96,8 +96,6 @@ export class Serving {
   }
 
   #handle(message: FromActive, body: Buffer): void {
-    // Whoever asks anything finds what was answered before remembered.
-    this.#receiver?.remember();
     switch (message.t) {
       case 'hello':
         return this.#violated('hello came twice');

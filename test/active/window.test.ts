@@ -47,10 +47,20 @@ describe('what is on its way and not read', () => {
   });
 });
 
-it('a channel that tells of no window is left alone, and a smaller one stays', () => {
-  const channel = new Duplex();
-  boundWindow(channel, 1);
-  const outgoing = { window: 1000 };
-  boundWindow(Object.assign(new Duplex(), { outgoing }), 1);
-  assert.equal(outgoing.window, 1000);
+it('is left alone of any other server, where it cannot be told, and where it is less', () => {
+  const bounded = (server: string | undefined, window: unknown): unknown => {
+    const outgoing = { window };
+    const channel = Object.assign(new Duplex(), { outgoing });
+    boundWindow({ client: { _remoteVer: server }, channel, roundTripMs: 1 });
+    return outgoing.window;
+  };
+  const all = 2048 * kib;
+  assert.equal(bounded('OpenSSH_9.2p1 Debian-2', all), 528 * kib);
+  assert.equal(bounded('OpenSSH_9.2p1 Debian-2', 1000), 1000);
+  assert.equal(bounded('dropbear_2022.83', all), all);
+  assert.equal(bounded(undefined, all), all);
+  assert.equal(bounded('OpenSSH_9.2p1', 'much'), 'much');
+  assert.doesNotThrow(() =>
+    boundWindow({ client: { _remoteVer: 'OpenSSH_9.2p1' }, channel: new Duplex(), roundTripMs: 1 }),
+  );
 });

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
-import { setTimeout as pause } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { composePassive, type PassiveHooks } from '../../src/cli/compose-passive.ts';
 import { type Node, openNode } from '../../src/cli/node.ts';
@@ -136,9 +135,6 @@ export class Passive implements AsyncDisposable {
   }
 }
 
-/** What was answered is remembered a moment later, milliseconds. */
-const rememberedMs = 5;
-
 /** The active's end of one session: says whatever it is told to say. */
 export class Sender {
   readonly over: Promise<ConnectionEnd>;
@@ -247,13 +243,7 @@ export class Sender {
   async ack(id: number): Promise<Answer<'ack'>['result']> {
     const answer = await this.next('ack');
     if (answer.id !== id) throw new Error(`expected the ack of ${id}, found that of ${answer.id}`);
-    await this.remembered();
     return answer.result;
-  }
-
-  /** Resolves when the passive has remembered what it answered: it is in this process, and its timer, which was set before, ends before. */
-  remembered(): Promise<void> {
-    return pause(rememberedMs);
   }
 
   /** Everything that came and was not taken. */

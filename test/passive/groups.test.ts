@@ -45,7 +45,6 @@ async function acks(sender: Sender, ids: readonly number[]): Promise<AckResult[]
     const { id, result } = await sender.next('ack');
     results.set(id, result);
   }
-  await sender.remembered();
   return ids.map((id) => results.get(id) ?? assert.fail(`no ack of ${id}`));
 }
 
