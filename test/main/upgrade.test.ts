@@ -105,7 +105,7 @@ describe('an upgrade with the HA switch', () => {
   });
 
   it('disable and enable from the passive work too, and --for ends by itself', async () => {
-    const off = await pair.run('passive', ['ha', 'disable', '--reason', 'short', '--for', '2s']);
+    const off = await pair.run('passive', ['ha', 'disable', '--reason', 'short', '--for', '6s']);
     assert.equal(off.code, 0, off.stderr);
     put(pair, 'etc/quiet.conf', { active: '2\n' });
     const on = (await pair.json('active', ['ha', 'status'])) as { state: string; until: number };
