@@ -4,7 +4,6 @@ import { printable } from '../../core/path.ts';
 import { openLog } from '../../log/log.ts';
 import { placingRight } from '../../passive/placing.ts';
 import { serve } from '../../passive/serve.ts';
-import { compileEarly } from '../compile-early.ts';
 import { composePassive } from '../compose-passive.ts';
 import { keepHeapSmall } from '../memory.ts';
 import { openNode } from '../node.ts';
@@ -24,7 +23,6 @@ export async function receive(options: { config: string; logFormat: 'text' | 'js
     placingRight(join(node.config.state, 'placing.lock')),
     receiverHooks(node),
   );
-  compileEarly();
   // The sender shows this beside its own end of the story.
   await serve(passive, stream, ({ kind, detail }) => {
     if (kind === 'broken') process.stderr.write(`the session broke: ${printable(detail)}\n`);

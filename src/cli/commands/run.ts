@@ -5,7 +5,6 @@ import { serveControl } from '../../control/server.ts';
 import { Tally } from '../../control/tally.ts';
 import type { Exit } from '../../core/failure.ts';
 import { openLog } from '../../log/log.ts';
-import { compileEarly } from '../compile-early.ts';
 import { forgetCompiled } from '../compiled.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { statusOf } from '../daemon/status.ts';
@@ -58,7 +57,6 @@ export async function runDaemon(options: RunOptions): Promise<Exit> {
       keepWatchdogQuiet();
       // What was allocated so far stays for the most part.
       keepHeapSmall();
-      compileEarly();
     });
   } catch (error) {
     // Nothing may keep the process, so that whoever started it hears of what is wrong.
