@@ -1,8 +1,6 @@
 import type { Entry } from '../core/entry.ts';
 import type { ReplicaPath } from '../core/path.ts';
-
-/** Why a content is kept on the passive. */
-export type VersionReason = 'overwritten' | 'removed' | 'refused' | 'interrupted';
+import type { VersionReason } from '../state/version.ts';
 
 /** What placing displaced, to be kept as a version. */
 export type Displaced = {

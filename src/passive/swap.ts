@@ -17,8 +17,9 @@ import {
   type Renames,
   type Staged,
 } from '../files/place.ts';
+import type { VersionReason } from '../state/version.ts';
 import type { AckResult } from '../wire/message.ts';
-import { type Displaced, type KeepVersions, keepOneBy, type VersionReason } from './displaced.ts';
+import { type Displaced, type KeepVersions, keepOneBy } from './displaced.ts';
 import {
   failureOf,
   isInTree,
