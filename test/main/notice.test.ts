@@ -43,10 +43,9 @@ describe('the notice at login and logout', () => {
       return (found['following'] as { heardAt: number | null } | null)?.heardAt != null;
     });
     const shells = [bash, ['dash', '-ic'], ['zsh', '-f', '-ic']];
-    // One after the other: each gives the program two seconds, which six at once take on a busy machine.
     for (const words of shells)
       for (const set of ['', 'set -eu; '])
-        assert.equal((await shell(words, set + read)).stdout, `${passive}goes on 0\n`);
+        await tells(() => shell(words, set + read), `${passive}goes on 0\n`);
   });
 
   it('is not told by others: no terminal, another user, no program', async (context) => {
@@ -71,10 +70,10 @@ describe('the notice at login and logout', () => {
     await eventually('both know', async () => (await pair.json('passive', ['status']))['conflicts'] === 1);
     const conflict = 'bm-confsync: 1 conflict waits: bm-confsync conflicts\n';
     const own = `trap "echo 'it'\\''s mine' \\$? # last" EXIT; set -- one two; `;
-    const { code, stdout } = await shell(bash, `${own}. '${script}'; ${read}; echo $*; exit 7`);
     const both = `${passive}${conflict}`;
-    assert.equal(stdout, `${both}${both}goes on 0\none two\nit's mine 7\n${conflict}`);
-    assert.equal(code, 7);
+    const commands = `${own}. '${script}'; ${read}; echo $*; exit 7`;
+    const expected = `${both}${both}goes on 0\none two\nit's mine 7\n${conflict}`;
+    await tells(() => shell(bash, commands), expected, 7);
     writeFileSync(pair.at('passive', 'etc/motd'), 'hello\n');
     await eventually('it is over', async () => (await pair.json('passive', ['status']))['conflicts'] === 0);
   });
@@ -119,21 +118,34 @@ describe('the notice at login and logout', () => {
     const hanging = join(pair.folder, 'hanging');
     mkdirSync(hanging);
     writeFileSync(join(hanging, 'bm-confsync'), '#!/bin/sh\nexec sleep 600\n', { mode: 0o755 });
-    active.process.kill('SIGSTOP');
-    const [silent, stuck] = await Promise.all([
-      shell(bash, read, binOf(pair, 'active')),
-      shell(['dash', '-ic'], read, hanging),
-    ]);
-    active.process.kill('SIGCONT');
-    const line = 'bm-confsync: the daemon of this node does not answer: systemctl status bm-confsync\n';
-    assert.deepEqual([silent.code, silent.stdout], [0, `${line}goes on 0\n${line}`]);
+    const stuck = await shell(['dash', '-ic'], read, hanging);
     assert.deepEqual([stuck.code, stuck.stdout], [0, 'goes on 0\n']);
+    active.process.kill('SIGSTOP');
+    const line = 'bm-confsync: the daemon of this node does not answer: systemctl status bm-confsync\n';
+    await tells(() => shell(bash, read, binOf(pair, 'active')), `${line}goes on 0\n${line}`);
+    active.process.kill('SIGCONT');
     await active.stop();
-    const gone = await shell(bash, read, binOf(pair, 'active'));
     const dead = 'bm-confsync: the daemon does not run on this node: systemctl start bm-confsync\n';
-    assert.deepEqual([gone.code, gone.stdout], [0, `${dead}goes on 0\n${dead}`]);
+    await tells(() => shell(bash, read, binOf(pair, 'active')), `${dead}goes on 0\n${dead}`);
   });
 });
+
+/**
+ * A shell gives the program two seconds and goes on without it, as it may have to on a busy machine: it tells this then
+ * when it is begun once more. It never fails, and tells nothing else.
+ */
+async function tells(shell: () => Promise<Ran>, expected: string, exit = 0): Promise<void> {
+  const lines = expected.split('\n');
+  for (let attempt = 1; ; attempt += 1) {
+    const { code, stdout } = await shell();
+    assert.equal(code, exit);
+    if (stdout === expected || attempt === 5) return assert.equal(stdout, expected);
+    assert.ok(
+      stdout.includes('goes on 0\n') && stdout.split('\n').every((one) => lines.includes(one)),
+      stdout,
+    );
+  }
+}
 
 /** The program as a node has it. */
 function install(pair: Pair, node: 'active' | 'passive'): void {
