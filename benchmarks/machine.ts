@@ -24,8 +24,14 @@ export function describeMachine(): Machine {
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     kernel: `${type()} ${release()}`,
-    fileSystem: execFileSync('stat', ['-f', '-c', '%T', tmpdir()], { encoding: 'utf8' }).trim(),
+    fileSystem: fileSystemOf(tmpdir()),
   };
+}
+
+/** As it was mounted: by the number that statfs tells ext4 is not told from ext2. */
+function fileSystemOf(folder: string): string {
+  const told = execFileSync('df', ['--output=fstype', folder], { encoding: 'utf8' });
+  return told.trim().split('\n').at(-1) ?? 'unknown';
 }
 
 export function describeVersions(): Versions {

@@ -92,13 +92,9 @@ describe('a directory that is renamed on the active node', () => {
     await assertSame(pair, daemon);
   });
 
-  it('is followed through several names, and where two change theirs', async () => {
+  it('is followed through several names', async () => {
     move(pair, 'etc/c', 'etc/d');
     move(pair, 'etc/d', 'etc/e');
-    await assertSame(pair, daemon);
-    move(pair, 'etc/e', 'etc/f');
-    move(pair, 'etc/b', 'etc/e');
-    move(pair, 'etc/f', 'etc/b');
     await assertSame(pair, daemon);
     mkdirSync(pair.at('active', 'etc/g'));
     await assertSame(pair, daemon);
@@ -106,6 +102,22 @@ describe('a directory that is renamed on the active node', () => {
     await assertSame(pair, daemon);
     move(pair, 'etc/g/b', 'etc/b');
     await assertSame(pair, daemon);
+  });
+});
+
+describe('two directories that change their names', () => {
+  it('have them on both nodes', async () => {
+    // On a busy machine each path may go by itself, which the guard against mass deletion would stop.
+    await using pair = await Pair.open({ active: { limits: unguarded } });
+    const daemon = await begun(pair);
+    await planted(pair, 'etc/one');
+    await planted(pair, 'etc/two');
+    for (let round = 0; round < 3; round += 1) {
+      move(pair, 'etc/one', 'etc/three');
+      move(pair, 'etc/two', 'etc/one');
+      move(pair, 'etc/three', 'etc/two');
+      await assertSame(pair, daemon);
+    }
   });
 });
 
