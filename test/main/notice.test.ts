@@ -122,8 +122,11 @@ describe('the notice at login and logout', () => {
     assert.deepEqual([stuck.code, stuck.stdout], [0, 'goes on 0\n']);
     active.process.kill('SIGSTOP');
     const line = 'bm-confsync: the daemon of this node does not answer: systemctl status bm-confsync\n';
-    await tells(() => shell(bash, read, binOf(pair, 'active')), `${line}goes on 0\n${line}`);
-    active.process.kill('SIGCONT');
+    try {
+      await tells(() => shell(bash, read, binOf(pair, 'active')), `${line}goes on 0\n${line}`);
+    } finally {
+      active.process.kill('SIGCONT');
+    }
     await active.stop();
     const dead = 'bm-confsync: the daemon does not run on this node: systemctl start bm-confsync\n';
     await tells(() => shell(bash, read, binOf(pair, 'active')), `${dead}goes on 0\n${dead}`);
