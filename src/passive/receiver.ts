@@ -75,12 +75,17 @@ export class Receiver {
   #lastId = -1;
   /** Results of the last batch that are answered and not yet written down. */
   #unremembered: readonly Applied[] | undefined;
+  readonly #onMissing = (command: string): void => {
+    if (missing.has(command)) return;
+    missing.add(command);
+    this.#options.node.log({ kind: 'validator-skipped', command });
+  };
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
     const { node, memory, peer, epoch } = options;
     const { heartbeat, send, speaksAlike: joins, onBroken } = options;
-    const onMissing = (program: string): void => this.#onMissing(program);
+    const onMissing = this.#onMissing;
     this.#acknowledger = new Acknowledger({ node, heartbeat, send, joins, onMissing, onBroken });
     this.#acknowledger.payOff();
     this.#applier = new Applier({
@@ -249,8 +254,8 @@ export class Receiver {
     for (const operation of unchecked) {
       const { push, staged } = operation;
       const validators = validatorsOf(push.path, this.#options.node.watchlists.validators);
-      const onMissing = (program: string): void => this.#onMissing(program);
-      const failure = await validate({ temporary: staged.temporary, validators }, { signal, onMissing });
+      const how = { signal, onMissing: this.#onMissing };
+      const failure = await validate({ temporary: staged.temporary, validators }, how);
       if (signal.aborted) return this.#applier.drop();
       if (failure === undefined) continue;
       this.#applier.refuse(operation, { ...failure, detail: shortened(failure.detail) });
@@ -300,12 +305,6 @@ export class Receiver {
     } catch (error) {
       this.#options.onBroken(error);
     }
-  }
-
-  #onMissing(command: string): void {
-    if (missing.has(command)) return;
-    missing.add(command);
-    this.#options.node.log({ kind: 'validator-skipped', command });
   }
 
   #onNotKept(path: ReplicaPath, { reason, detail }: PathFailure): void {

@@ -51,12 +51,12 @@ type InBulk = { readonly atFirst: Seen; readonly atWork: Seen; readonly atRest: 
 /** `keep`: how the house is kept, a script. */
 async function seenInBulk(keep: string, signal: AbortSignal): Promise<InBulk> {
   const script = `
-    const { PerformanceObserver } = require('node:perf_hooks');
+    const { constants, PerformanceObserver } = require('node:perf_hooks');
     const { getHeapSpaceStatistics, setFlagsFromString } = require('node:v8');
     const { readFileSync } = require('node:fs');
     ${keep};
     let wholeCollections = 0;
-    const isWhole = ({ detail }) => detail.kind === 4;
+    const isWhole = ({ detail }) => detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR;
     const count = (list) => { wholeCollections += list.getEntries().filter(isWhole).length; };
     new PerformanceObserver(count).observe({ entryTypes: ['gc'] });
     const tell = () => ({
