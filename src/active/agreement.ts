@@ -3,6 +3,7 @@ import type { Move, MovedPath } from '../core/move.ts';
 import type { Packed } from '../core/packed.ts';
 import type { ReplicaPath } from '../core/path.ts';
 import type { ConflictKind } from '../core/plan.ts';
+import type { PushOutcome } from './session.ts';
 import { Unacked } from './unacked.ts';
 
 /** What both nodes last knew to be the same. `record` is buffered until `commit`. */
@@ -46,7 +47,7 @@ export class Agreements {
   /** Conflicts that the peer knows of since this session began, by path. */
   readonly #conflicts = new Map<ReplicaPath, string>();
   /** While a full reconcile is under way: what was answered since it began, which its manifests may be older than. */
-  #answered: Set<ReplicaPath> | undefined;
+  #answered: Map<ReplicaPath, PushOutcome> | undefined;
   #commitPlanned = false;
   /** Records since the last commit. */
   #recorded = 0;
@@ -71,7 +72,8 @@ export class Agreements {
   move(moved: readonly MovedPath[]): void {
     const [top] = moved;
     if (top === undefined) return;
-    for (const { from, to } of moved) for (const path of [from, to]) this.noteAnswer(path);
+    for (const { from, to } of moved)
+      for (const path of [from, to]) this.noteAnswer(path, { kind: 'applied' });
     this.#ledger.move(top);
   }
 
@@ -82,9 +84,12 @@ export class Agreements {
     return sent !== undefined;
   }
 
-  /** A full reconcile begins. What it goes by says nothing of the paths that this set comes to hold. */
-  beginReconcile(): ReadonlySet<ReplicaPath> {
-    this.#answered = new Set();
+  /**
+   * A full reconcile begins. What it goes by says nothing of the paths that this map comes to hold, each with the last answer
+   * to a push of it.
+   */
+  beginReconcile(): ReadonlyMap<ReplicaPath, PushOutcome> {
+    this.#answered = new Map();
     return this.#answered;
   }
 
@@ -93,8 +98,8 @@ export class Agreements {
   }
 
   /** The peer answered a push of this path, whatever it said. */
-  noteAnswer(path: ReplicaPath): void {
-    this.#answered?.add(path);
+  noteAnswer(path: ReplicaPath, outcome: PushOutcome): void {
+    this.#answered?.set(path, outcome);
   }
 
   /** What the peer's answer to a push means; it knows of the conflict from here on. */

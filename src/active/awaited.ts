@@ -5,9 +5,10 @@ export type OnOutcome = (outcome: PushOutcome) => void;
 
 const nobody: readonly OnOutcome[] = [];
 
-/** Who waits for the outcome of the next push of a path that is planned. */
+/** Who waits for the outcome of the next push of a path that is planned, or of whichever push of it is answered first. */
 export class Awaited {
   readonly #waiting = new Map<ReplicaPath, OnOutcome[]>();
+  readonly #hearing = new Map<ReplicaPath, OnOutcome>();
 
   add(path: ReplicaPath, onOutcome: OnOutcome | undefined): void {
     if (onOutcome === undefined) return;
@@ -22,12 +23,25 @@ export class Awaited {
     return taken;
   }
 
+  /** To be told of the next answer, be it to a push that is on its way already. Of one who does so for a path, the last counts. */
+  hear(path: ReplicaPath, onOutcome: OnOutcome): void {
+    this.#hearing.set(path, onOutcome);
+  }
+
+  heard(path: ReplicaPath, outcome: PushOutcome): void {
+    const tell = this.#hearing.get(path);
+    if (tell === undefined) return;
+    this.#hearing.delete(path);
+    tell(outcome);
+  }
+
   tell(path: ReplicaPath, outcome: PushOutcome): void {
     for (const tell of this.take(path)) tell(outcome);
+    this.heard(path, outcome);
   }
 
   /** No push will come any more: the session is gone, or replication is halted. */
   lose(): void {
-    for (const path of [...this.#waiting.keys()]) this.tell(path, { kind: 'lost' });
+    for (const path of [...this.#waiting.keys(), ...this.#hearing.keys()]) this.tell(path, { kind: 'lost' });
   }
 }

@@ -74,12 +74,13 @@ export class Deliveries {
     const { agreements, awaited, outcomes, onChanged } = this.#options;
     const { path } = push;
     this.#sending.delete(path);
-    agreements.noteAnswer(path);
+    agreements.noteAnswer(path, outcome);
     if (outcome.kind === 'conflict' && agreements.takeOwn(path, outcome.found)) {
       for (const tell of awaiting) awaited.add(path, tell);
       return onChanged(path);
     }
     for (const tell of awaiting) tell(outcome);
+    awaited.heard(path, outcome);
     outcomes.take(push, outcome);
   }
 }

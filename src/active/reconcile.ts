@@ -6,6 +6,7 @@ import { isEmptiedRoot } from '../core/safety.ts';
 import type { Manifest } from '../files/manifest.ts';
 import { inChunks } from '../wire/chunks.ts';
 import { compare, type Difference } from './compare.ts';
+import { type Landed, Landing } from './landed.ts';
 import { look } from './questions.ts';
 import type { Replicator } from './replicator.ts';
 import type { PushOutcome, Session } from './session.ts';
@@ -32,12 +33,9 @@ export type ReconcileReport = {
   readonly pushed: number;
   readonly conflicts: number;
   readonly durationMs: number;
-  /** Resolves when all that was sent is answered, with what became of it. */
+  /** Resolves when all is answered, with what became of it and of what changes took up meanwhile. */
   readonly landed: Promise<Landed>;
 };
-
-/** Paths by what became of them; `held` are those that could not be sent or placed. */
-export type Landed = { readonly pushed: number; readonly conflicts: number; readonly held: number };
 
 /**
  * The full reconcile with one peer: both disks against the ledger, so that nothing depends on an event
@@ -47,14 +45,17 @@ export async function reconcileWithPeer(options: ReconcileOptions): Promise<Reco
   const { agreements } = options.replicator;
   const answered = agreements.beginReconcile();
   try {
-    return await reconcileAmidPushes({ ...options, answered });
+    return await reconcileAmidPushes({ ...options, answered, landing: new Landing(options.replicator) });
   } finally {
     agreements.endReconcile();
   }
 }
 
 /** `answered`: paths of which a push was answered since the reconcile began; the manifests may be older than that. */
-type AmidPushes = ReconcileOptions & { readonly answered: ReadonlySet<ReplicaPath> };
+type AmidPushes = ReconcileOptions & {
+  readonly answered: ReadonlyMap<ReplicaPath, PushOutcome>;
+  readonly landing: Landing;
+};
 
 async function reconcileAmidPushes(options: AmidPushes): Promise<ReconcileReport | undefined> {
   const { session, replicator, tree, now } = options;
@@ -81,30 +82,33 @@ async function reconcileAmidPushes(options: AmidPushes): Promise<ReconcileReport
   // A conflict that ended by itself: both nodes forget it by one exchange.
   for (const path of disputed) if (!differing.has(path) && !replicator.isBusy(path)) replicator.offer(path);
   replicator.agreements.commit();
-  const { landed, ...planned } = counts;
   const told = {
     checked: comparison.checked,
     converged: equal + gone,
-    ...planned,
+    ...counts,
     durationMs: now() - start,
   };
   options.log({ kind: 'reconciled', peer: replicator.peer, why: options.why, ...told });
-  return { ...told, landed };
+  return { ...told, landed: options.landing.landed(told.converged, options.answered) };
+}
+
+/** Whether a change took the path up already: what becomes of it is told, and nothing else is to be done. */
+function isOnItsWay({ replicator, landing }: AmidPushes, path: ReplicaPath): boolean {
+  if (!replicator.isBusy(path)) return false;
+  landing.onItsWay(path);
+  return true;
 }
 
 /** What is gone on both nodes: all that is left of it are rows. Answers how many paths that were. */
-function rememberGone(
-  { replicator, tree, answered }: AmidPushes,
-  manifest: Manifest,
-  differing: ReadonlySet<ReplicaPath>,
-): number {
+function rememberGone(options: AmidPushes, manifest: Manifest, differing: ReadonlySet<ReplicaPath>): number {
+  const { replicator, tree, answered } = options;
   const isHandled = (path: ReplicaPath): boolean =>
     manifest.has(path) ||
     differing.has(path) ||
     manifest.isUnknown(path) ||
-    replicator.isBusy(path) ||
     answered.has(path) ||
-    !tree.watchlists.includes(path);
+    !tree.watchlists.includes(path) ||
+    isOnItsWay(options, path);
   let gone = 0;
   for (const path of replicator.ledger.below('/' as ReplicaPath)) {
     if (isHandled(path)) continue;
@@ -134,23 +138,21 @@ function emptiedRoot(options: ReconcileOptions, manifest: Manifest): ReplicaPath
   });
 }
 
-function rememberEqual(
-  { replicator, inConflict, answered }: AmidPushes,
-  manifest: Manifest,
-  differing: ReadonlySet<ReplicaPath>,
-): number {
+function rememberEqual(options: AmidPushes, manifest: Manifest, differing: ReadonlySet<ReplicaPath>): number {
+  const { replicator, inConflict, answered } = options;
   let converged = 0;
   const disputed = new Set(inConflict());
   for (const [path, packed] of manifest.entries()) {
-    if (differing.has(path) || replicator.isBusy(path) || answered.has(path)) continue;
+    if (differing.has(path) || answered.has(path)) continue;
     // By far the most: both nodes hold what was agreed.
     if (replicator.ledger.holds(path, packed) && !disputed.has(path)) {
-      replicator.forgetTrouble(path);
+      if (!replicator.isBusy(path)) replicator.forgetTrouble(path);
       continue;
     }
     const entry = manifest.get(path);
     const known = replicator.ledger.get(path);
     if (known === undefined || !sameEntry(known, entry)) converged += 1;
+    if (replicator.isBusy(path)) continue;
     replicator.agreed(path, entry);
     // So that the ledger takes over the text of the manifest, which the cache holds anyway.
     replicator.ledger.holds(path, packed);
@@ -170,40 +172,27 @@ async function tellAgreed(session: Session, id: number, differing: ReadonlySet<R
 async function bringTogether(
   options: AmidPushes,
   differences: readonly Difference[],
-): Promise<{ pushed: number; conflicts: number; landed: Promise<Landed> } | undefined> {
-  const { replicator, now } = options;
+): Promise<{ pushed: number; conflicts: number } | undefined> {
+  const { replicator, landing, now } = options;
   const puts: Difference[] = [];
   const deletions: Difference[] = [];
   const doubtful: Difference[] = [];
   for (const difference of differences) {
-    if (replicator.isBusy(difference.path)) continue;
+    if (isOnItsWay(options, difference.path)) continue;
     replicator.agreements.takeOwn(difference.path, difference.passive);
     const verdict = decide(replicator.ledger.get(difference.path), difference.active, difference.passive);
     if (verdict.kind === 'conflict' || options.answered.has(difference.path)) doubtful.push(difference);
     else if (difference.active.kind === 'absent') deletions.push(difference);
     else puts.push(difference);
   }
-  const outcomes: Promise<PushOutcome>[] = [];
-  const awaited = (send: (onResult: (outcome: PushOutcome) => void) => void): void =>
-    void outcomes.push(new Promise(send));
-  const conflicts = await confirmConflicts(options, doubtful, awaited);
+  const conflicts = await confirmConflicts(options, doubtful);
   if (conflicts === undefined) return undefined;
   // Children go before their parents when they are removed, and after them when they are made.
   const gone = deletions.map(({ path }) => path).reverse();
   replicator.deleted(gone, now(), { allow: options.allowDeletes });
   for (const { path, passive } of [...deletions.reverse(), ...puts])
-    awaited((onResult) => replicator.changedAgainst(path, passive, onResult));
-  return { pushed: puts.length + gone.length, conflicts, landed: Promise.all(outcomes).then(count) };
-}
-
-function count(outcomes: readonly PushOutcome[]): Landed {
-  const of = (...kinds: PushOutcome['kind'][]): number =>
-    outcomes.filter(({ kind }) => kinds.includes(kind)).length;
-  return {
-    pushed: of('applied', 'already-there'),
-    conflicts: of('conflict'),
-    held: of('refused', 'lost', 'changed'),
-  };
+    landing.sent(path, (onOutcome) => replicator.changedAgainst(path, passive, onOutcome));
+  return { pushed: puts.length + gone.length, conflicts };
 }
 
 /**
@@ -212,25 +201,25 @@ function count(outcomes: readonly PushOutcome[]): Landed {
  * whose admit comes to the same verdict, so that both nodes know of it.
  */
 async function confirmConflicts(
-  options: ReconcileOptions,
+  options: AmidPushes,
   doubtful: readonly Difference[],
-  awaited: (send: (onResult: (outcome: PushOutcome) => void) => void) => void,
 ): Promise<number | undefined> {
-  const { session, replicator, tree } = options;
+  const { session, replicator, tree, landing } = options;
   let confirmed = 0;
   for (const { rows } of inChunks(doubtful.map(({ path }) => path))) {
     const passive = await look(session, rows);
     if (passive === undefined) return undefined;
     tree.look(rows, (path, seen) => {
       const there = passive.get(path);
-      if (seen.kind !== 'entry' || there === undefined || replicator.isBusy(path)) return;
+      if (seen.kind !== 'entry' || there === undefined || isOnItsWay(options, path)) return;
       const verdict = decide(replicator.ledger.get(path), seen.entry, there);
       if (verdict.kind === 'agree') replicator.agreed(path, seen.entry);
-      if (verdict.kind === 'push') awaited((onResult) => replicator.changedAgainst(path, there, onResult));
+      if (verdict.kind === 'push')
+        landing.sent(path, (onOutcome) => replicator.changedAgainst(path, there, onOutcome));
       if (verdict.kind !== 'conflict') return;
       confirmed += 1;
       if (!replicator.agreements.isKnownConflict(path, seen.entry, there))
-        awaited((onResult) => replicator.offer(path, onResult));
+        landing.sent(path, (onOutcome) => replicator.offer(path, onOutcome));
     });
   }
   return confirmed;

@@ -248,6 +248,11 @@ export class Replicator {
     this.#send(path, onResult);
   }
 
+  /** Tells what becomes of a path that is on its way, where an answer comes. */
+  hear(path: ReplicaPath, onOutcome: OnOutcome): void {
+    this.#awaited.hear(path, onOutcome);
+  }
+
   #send(path: ReplicaPath, onResult: OnOutcome | undefined): void {
     this.#awaited.add(path, onResult);
     this.changed(path, this.#options.now());

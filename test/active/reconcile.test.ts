@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { stringify } from 'yaml';
@@ -86,6 +86,16 @@ async function opened() {
         return answered;
       };
     },
+    /** Keeps all pushes back until what it returns is called. */
+    withholdPushes(): () => void {
+      const send = session.send.bind(session);
+      const withheld: (() => void)[] = [];
+      session.send = (...push) => void withheld.push(() => send(...push));
+      return () => {
+        session.send = send;
+        for (const go of withheld) go();
+      };
+    },
     /** What is done first: asking the peer, or walking here. */
     steps(): string[] {
       const steps: string[] = [];
@@ -101,7 +111,8 @@ async function opened() {
       };
       return steps;
     },
-    async reconcile() {
+    /** Until all is answered; `onCompared` is called when nothing but pushes is left. */
+    async reconcile(onCompared?: () => void) {
       const report = await reconcileWithPeer({
         session,
         replicator,
@@ -113,8 +124,8 @@ async function opened() {
         allowDeletes: false,
       });
       assert.ok(report !== undefined);
-      await report.landed;
-      return report;
+      onCompared?.();
+      return { ...report, landed: await report.landed };
     },
     passiveLedger(): Map<ReplicaPath, Entry> {
       const ledger = new Ledger(passive.node.database, { peer: 'mail1', mode: 'direct', now: Date.now });
@@ -180,6 +191,29 @@ describe('a full reconcile', () => {
     await pair.reconcile();
     assert.deepEqual(steps.slice(0, 2), ['asks', 'walks']);
   });
+
+  for (const answered of [true, false])
+    it(`tells what became of what was pushed meanwhile and is ${answered ? 'answered' : 'on its way'}`, async () => {
+      await using pair = await opened();
+      const old = { 'etc/differs': 'old', 'etc/gone': 'old', 'etc/same': 'old' };
+      write(pair.root, old);
+      write(pair.passive.root, old);
+      await pair.reconcile();
+      write(pair.root, { 'etc/alike': 'new', 'etc/one-side': 'new', 'etc/differs': 'active' });
+      write(pair.passive.root, { 'etc/alike': 'new', 'etc/differs': 'passive' });
+      for (const { root } of [pair, pair.passive]) utimesSync(join(root, 'etc/alike'), 1, 1);
+      for (const { root } of [pair, pair.passive]) rmSync(join(root, 'etc/gone'));
+      const go = answered ? undefined : pair.withholdPushes();
+      pair.amidReconcile(async () => {
+        for (const name of ['alike', 'one-side', 'differs', 'gone', 'same'])
+          pair.replicator.changed(at(`/etc/${name}`), Date.now());
+        if (answered) await pair.replicator.idle();
+        // Until each of them is looked at.
+        else await new Promise((resolve) => setImmediate(resolve));
+      });
+      const { landed } = await pair.reconcile(go);
+      assert.deepEqual(landed, { pushed: 1, converged: 2, conflicts: 1, held: 0 });
+    });
 
   it('does not undo what was agreed on while it was under way', async () => {
     await using pair = await opened();

@@ -8,7 +8,7 @@ import { run } from '../arguments.ts';
 import { RunningNode } from '../demo/running.ts';
 import { openEmbeddedServer } from '../demo/server.ts';
 import { copyTree, makeStage, type Stage, writeConfigs } from '../demo/stage.ts';
-import { takeTour } from '../demo/tour.ts';
+import { type Tour, takeTour } from '../demo/tour.ts';
 import { takeTwoNodesTour } from '../demo/two-nodes.ts';
 import type { Io } from '../io.ts';
 import { openProgress } from '../progress.ts';
@@ -62,7 +62,12 @@ async function show(stage: Stage, options: { once: boolean }, io: Io, onTourOver
     io.out(
       `first copy: ${count(paths, 'replicated path')} on mail2 in ${durationText(performance.now() - start)}, each durable\n`,
     );
-    const tour = { io, stage, run: (argv: readonly string[]) => run(argv, { ...io, err: io.out }) };
+    const tour: Tour = {
+      io,
+      stage,
+      run: (argv) => run(argv, { ...io, err: io.out }),
+      pending: () => mail1.status().peers[0]?.pending ?? 0,
+    };
     const held = (await takeTour(tour)) && (await takeTwoNodesTour(tour));
     onTourOver();
     if (!options.once) {

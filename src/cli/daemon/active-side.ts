@@ -240,8 +240,8 @@ export class ActiveSide {
         const report = peer.state.kind === 'live' ? peer.lastReport : undefined;
         if (report === undefined)
           return { name: peer.name, report: null, detail: this.halted?.detail ?? stateDetail(peer) };
-        const { checked, converged } = report;
-        return { name: peer.name, report: { checked, converged, ...(await report.landed) }, detail: null };
+        const { checked, landed } = report;
+        return { name: peer.name, report: { checked, ...(await landed) }, detail: null };
       }),
     );
     return { peers };

@@ -24,6 +24,8 @@ export type Tour = {
   readonly stage: Stage;
   /** Runs a command of the program as an administrator would, and returns how it ended. */
   readonly run: (argv: readonly string[]) => Promise<Ended>;
+  /** Paths that mail1 saw change and that mail2 does not have yet. */
+  readonly pending: () => number;
 };
 
 /** How long a step may take before it is called untrue. */

@@ -79,6 +79,8 @@ async function upgrade(tour: Tour): Promise<boolean> {
     writeFileSync(at(tour, 'active', `etc/demo-${name}.conf`), one);
     if (two !== undefined) writeFileSync(at(tour, 'passive', `etc/demo-${name}.conf`), two);
   }
+  // What is seen only once the switch is on again is pushed by itself, not by the comparison that is shown.
+  await waitFor(tour, () => tour.pending() === 3);
   const refused = await ran(tour, 'active', ['resync', '--yes']).catch((error: unknown) => {
     if (!(error instanceof Failure)) throw error;
     io.out(`error: ${error.message}\n`);
