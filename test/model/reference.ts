@@ -84,6 +84,8 @@ export class Reference {
       else if (outcomes.has('conflict')) conflicts.add(path);
       else if (outcomes.has('apply')) places.set(path, at(O.disk, path));
     }
+    // A look that was planned for something else may find what nobody was told of.
+    if (!full) for (const { hidden } of [O, D]) for (const path of hidden) free.add(path);
     for (const path of [...free]) for (const other of paths) if (related(path, other)) free.add(other);
     for (const path of free) conflicts.delete(path);
     const { disk, held } = place(D.disk, places);
