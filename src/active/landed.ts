@@ -16,12 +16,18 @@ export type Landed = {
  * took up by itself meanwhile.
  */
 export class Landing {
-  readonly #replicator: Pick<Replicator, 'hear' | 'idle'>;
+  readonly #replicator: Pick<Replicator, 'hear' | 'idle' | 'isBusy'>;
+  readonly #answered: ReadonlyMap<ReplicaPath, PushOutcome>;
   readonly #sent = new Map<ReplicaPath, Promise<PushOutcome>>();
   readonly #meanwhile = new Map<ReplicaPath, Promise<PushOutcome>>();
 
-  constructor(replicator: Pick<Replicator, 'hear' | 'idle'>) {
+  /** `answered`: pushes whose answers come while the reconcile is under way. */
+  constructor(
+    replicator: Pick<Replicator, 'hear' | 'idle' | 'isBusy'>,
+    answered: ReadonlyMap<ReplicaPath, PushOutcome>,
+  ) {
     this.#replicator = replicator;
+    this.#answered = answered;
   }
 
   /** The reconcile sends the path by this. */
@@ -29,19 +35,24 @@ export class Landing {
     this.#sent.set(path, new Promise(send));
   }
 
-  /** The path is on its way already. */
-  onItsWay(path: ReplicaPath): void {
+  /** Leaves the path to a change that took it up already. False where none did. */
+  leave(path: ReplicaPath): boolean {
+    if (!this.#replicator.isBusy(path)) return false;
     this.#meanwhile.set(path, new Promise((onOutcome) => this.#replicator.hear(path, onOutcome)));
+    return true;
   }
 
-  /**
-   * Resolves when all is answered. `converged`: how many paths were seen to be the same on both nodes; `answered`: pushes whose
-   * answers came while the reconcile was under way.
-   */
-  async landed(converged: number, answered: ReadonlyMap<ReplicaPath, PushOutcome>): Promise<Landed> {
-    const others = [...answered].filter(([path]) => !this.#sent.has(path) && !this.#meanwhile.has(path));
+  /** Both nodes hold the same, whatever the answer to a push says that is on its way. */
+  converged(path: ReplicaPath): void {
+    this.#meanwhile.set(path, Promise.resolve({ kind: 'already-there' }));
+  }
+
+  /** Resolves when all is answered. `converged`: how many other paths were seen to be the same on both nodes. */
+  async landed(converged: number): Promise<Landed> {
+    const isCounted = (path: ReplicaPath): boolean => this.#sent.has(path) || this.#meanwhile.has(path);
+    const others = [...this.#answered].filter(([path]) => !isCounted(path)).map(([, outcome]) => outcome);
     const sent = await Promise.all(this.#sent.values());
-    const meanwhile = [...(await this.#heard()), ...others.map(([, outcome]) => outcome)];
+    const meanwhile = [...(await this.#heard()), ...others];
     const all = [...sent, ...meanwhile];
     return {
       converged: converged + of(meanwhile, 'already-there'),

@@ -45,7 +45,8 @@ export async function reconcileWithPeer(options: ReconcileOptions): Promise<Reco
   const { agreements } = options.replicator;
   const answered = agreements.beginReconcile();
   try {
-    return await reconcileAmidPushes({ ...options, answered, landing: new Landing(options.replicator) });
+    const landing = new Landing(options.replicator, answered);
+    return await reconcileAmidPushes({ ...options, answered, landing });
   } finally {
     agreements.endReconcile();
   }
@@ -89,29 +90,24 @@ async function reconcileAmidPushes(options: AmidPushes): Promise<ReconcileReport
     durationMs: now() - start,
   };
   options.log({ kind: 'reconciled', peer: replicator.peer, why: options.why, ...told });
-  return { ...told, landed: options.landing.landed(told.converged, options.answered) };
-}
-
-/** Whether a change took the path up already: what becomes of it is told, and nothing else is to be done. */
-function isOnItsWay({ replicator, landing }: AmidPushes, path: ReplicaPath): boolean {
-  if (!replicator.isBusy(path)) return false;
-  landing.onItsWay(path);
-  return true;
+  return { ...told, landed: options.landing.landed(told.converged) };
 }
 
 /** What is gone on both nodes: all that is left of it are rows. Answers how many paths that were. */
-function rememberGone(options: AmidPushes, manifest: Manifest, differing: ReadonlySet<ReplicaPath>): number {
-  const { replicator, tree, answered } = options;
+function rememberGone(
+  { replicator, tree, answered, landing }: AmidPushes,
+  manifest: Manifest,
+  differing: ReadonlySet<ReplicaPath>,
+): number {
   const isHandled = (path: ReplicaPath): boolean =>
     manifest.has(path) ||
     differing.has(path) ||
     manifest.isUnknown(path) ||
     answered.has(path) ||
-    !tree.watchlists.includes(path) ||
-    isOnItsWay(options, path);
+    !tree.watchlists.includes(path);
   let gone = 0;
   for (const path of replicator.ledger.below('/' as ReplicaPath)) {
-    if (isHandled(path)) continue;
+    if (isHandled(path) || landing.leave(path)) continue;
     const seen = tree.observe(path);
     if (seen.kind !== 'entry' || seen.entry.kind !== 'absent') continue;
     replicator.agreed(path, absent);
@@ -138,8 +134,11 @@ function emptiedRoot(options: ReconcileOptions, manifest: Manifest): ReplicaPath
   });
 }
 
-function rememberEqual(options: AmidPushes, manifest: Manifest, differing: ReadonlySet<ReplicaPath>): number {
-  const { replicator, inConflict, answered } = options;
+function rememberEqual(
+  { replicator, inConflict, answered, landing }: AmidPushes,
+  manifest: Manifest,
+  differing: ReadonlySet<ReplicaPath>,
+): number {
   let converged = 0;
   const disputed = new Set(inConflict());
   for (const [path, packed] of manifest.entries()) {
@@ -151,8 +150,12 @@ function rememberEqual(options: AmidPushes, manifest: Manifest, differing: Reado
     }
     const entry = manifest.get(path);
     const known = replicator.ledger.get(path);
-    if (known === undefined || !sameEntry(known, entry)) converged += 1;
-    if (replicator.isBusy(path)) continue;
+    const isNews = known === undefined || !sameEntry(known, entry);
+    if (replicator.isBusy(path)) {
+      if (isNews) landing.converged(path);
+      continue;
+    }
+    if (isNews) converged += 1;
     replicator.agreed(path, entry);
     // So that the ledger takes over the text of the manifest, which the cache holds anyway.
     replicator.ledger.holds(path, packed);
@@ -178,7 +181,7 @@ async function bringTogether(
   const deletions: Difference[] = [];
   const doubtful: Difference[] = [];
   for (const difference of differences) {
-    if (isOnItsWay(options, difference.path)) continue;
+    if (landing.leave(difference.path)) continue;
     replicator.agreements.takeOwn(difference.path, difference.passive);
     const verdict = decide(replicator.ledger.get(difference.path), difference.active, difference.passive);
     if (verdict.kind === 'conflict' || options.answered.has(difference.path)) doubtful.push(difference);
@@ -211,7 +214,7 @@ async function confirmConflicts(
     if (passive === undefined) return undefined;
     tree.look(rows, (path, seen) => {
       const there = passive.get(path);
-      if (seen.kind !== 'entry' || there === undefined || isOnItsWay(options, path)) return;
+      if (seen.kind !== 'entry' || there === undefined || landing.leave(path)) return;
       const verdict = decide(replicator.ledger.get(path), seen.entry, there);
       if (verdict.kind === 'agree') replicator.agreed(path, seen.entry);
       if (verdict.kind === 'push')

@@ -73,14 +73,19 @@ async function opened() {
       const seen = openTree(node).observe(path);
       return seen.kind === 'entry' ? seen.entry : assert.fail(JSON.stringify(seen));
     },
-    /** Does it once the answer to the first question of the reconcile is there. */
-    amidReconcile(action: () => Promise<void>): void {
+    /** Does it once the first question of that kind is answered. */
+    amidReconcile(kind: 'manifest' | 'agreed', action: () => Promise<void>): void {
       const ask = session.ask.bind(session);
-      let first = true;
-      session.ask = async (...question) => {
-        const answered = await ask(...question);
-        if (first) {
-          first = false;
+      session.ask = async (question, ...rest) => {
+        let isIt = false;
+        const asked: typeof question = (id) => {
+          const questions = question(id);
+          isIt = questions.some((one) => 't' in one && one.t === kind);
+          return questions;
+        };
+        const answered = await ask(asked, ...rest);
+        if (isIt) {
+          session.ask = ask;
           await action();
         }
         return answered;
@@ -192,8 +197,8 @@ describe('a full reconcile', () => {
     assert.deepEqual(steps.slice(0, 2), ['asks', 'walks']);
   });
 
-  for (const answered of [true, false])
-    it(`tells what became of what was pushed meanwhile and is ${answered ? 'answered' : 'on its way'}`, async () => {
+  for (const answered of ['before it was compared', 'after it was compared', 'in the end'])
+    it(`tells what became of what was pushed meanwhile and is answered ${answered}`, async () => {
       await using pair = await opened();
       const old = { 'etc/differs': 'old', 'etc/gone': 'old', 'etc/same': 'old' };
       write(pair.root, old);
@@ -203,15 +208,20 @@ describe('a full reconcile', () => {
       write(pair.passive.root, { 'etc/alike': 'new', 'etc/differs': 'passive' });
       for (const { root } of [pair, pair.passive]) utimesSync(join(root, 'etc/alike'), 1, 1);
       for (const { root } of [pair, pair.passive]) rmSync(join(root, 'etc/gone'));
-      const go = answered ? undefined : pair.withholdPushes();
-      pair.amidReconcile(async () => {
+      const go = pair.withholdPushes();
+      const whenAnswered = async (): Promise<void> => {
+        go();
+        await pair.replicator.idle();
+      };
+      pair.amidReconcile('manifest', async () => {
         for (const name of ['alike', 'one-side', 'differs', 'gone', 'same'])
           pair.replicator.changed(at(`/etc/${name}`), Date.now());
-        if (answered) await pair.replicator.idle();
         // Until each of them is looked at.
-        else await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+        if (answered === 'before it was compared') await whenAnswered();
+        if (answered === 'after it was compared') pair.amidReconcile('agreed', whenAnswered);
       });
-      const { landed } = await pair.reconcile(go);
+      const { landed } = await pair.reconcile(answered === 'in the end' ? go : undefined);
       assert.deepEqual(landed, { pushed: 1, converged: 2, conflicts: 1, held: 0 });
     });
 
@@ -225,7 +235,7 @@ describe('a full reconcile', () => {
       for (const path of paths) pair.replicator.changed(at(path), Date.now());
       await pair.replicator.idle();
     };
-    pair.amidReconcile(async () => {
+    pair.amidReconcile('manifest', async () => {
       write(pair.root, { 'etc/changed': 'new', 'etc/made': 'new' });
       rmSync(join(pair.root, 'etc/gone'));
       await push('/etc/changed', '/etc/gone', '/etc/made');
