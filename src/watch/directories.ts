@@ -1,5 +1,5 @@
 import { type Dirent, lstatSync, readdirSync, type Stats } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ChokidarOptions, FSWatcher } from 'chokidar';
@@ -28,6 +28,8 @@ const nothing = Promise.resolve();
 export class DirectoryWatches extends FSWatcher {
   readonly #leaves = new Leaves();
   readonly #isPlain: (path: string) => boolean;
+  /** Over when all new trees are taken in. chokidar lists them as well: after that it finds nothing new in them. */
+  #newTrees: Promise<unknown> = nothing;
 
   /** `isPlain`: whether a name on disk was just seen to be no directory, so that an event of it is nothing to look into. */
   constructor(options: Partial<ChokidarOptions>, isPlain: (path: string) => boolean) {
@@ -69,25 +71,51 @@ export class DirectoryWatches extends FSWatcher {
       for (const one of wanted) stream.push(one);
       stream.push(null);
     };
+    const takeIn = () => this.#takeIn(wanted, (path, stats) => this.emit('addDir', path, stats));
     // chokidar finds all of them known then, and adds none.
-    void this.#takeIn(wanted).then(tell);
+    void this.#newTrees.then(takeIn).then(tell);
     return stream as Listing;
   }
 
-  /** Watches these directories and all below them that are not watched yet. Never rejects. */
-  async #takeIn(directories: readonly Listed[]): Promise<void> {
+  /**
+   * Watches a directory that has just come to one that is watched, and all below it. `onDirectory` is called for each, right before.
+   * Resolves, in the same turn of the event loop where they are few, to whether all of them are watched by now and none had been
+   * known before: whoever looks at them from then on misses nothing, since each was listed after it was watched. Never rejects.
+   */
+  async takeInNew(path: string, onDirectory: (path: string) => void): Promise<boolean> {
+    const stats = stateOf(path);
+    if (stats?.isDirectory() !== true || this.isIgnored(path, stats)) return false;
+    const top = { path, fullPath: path, basename: basename(path), stats };
+    const pass = this.#takeIn([top], onDirectory);
+    this.#newTrees = Promise.all([this.#newTrees, pass]);
+    return pass;
+  }
+
+  /** Watches these directories and all below them that are not watched yet. Resolves to whether none was. Never rejects. */
+  async #takeIn(
+    directories: readonly Listed[],
+    onDirectory: (path: string, stats: Stats) => void,
+  ): Promise<boolean> {
     const waiting = [...directories];
+    let allAreNew = true;
     let sliceEnd = performance.now() + sliceMs;
     for (let next = waiting.pop(); next !== undefined && !this.closed; next = waiting.pop()) {
       const siblings = this.tree.getDirectory(dirname(next.fullPath));
-      if (siblings.has(next.basename)) continue;
+      if (siblings.has(next.basename)) {
+        allAreNew = false;
+        continue;
+      }
       siblings.add(next.basename);
+      onDirectory(next.fullPath, next.stats);
       this.#takeInOne(next.fullPath, next.stats);
-      for (const one of this.#directoriesIn(next.fullPath)) waiting.push(one);
+      const below = this.#directoriesIn(next.fullPath);
+      allAreNew &&= below !== undefined;
+      for (const one of below ?? []) waiting.push(one);
       if (performance.now() < sliceEnd) continue;
       await nextTurn();
       sliceEnd = performance.now() + sliceMs;
     }
+    return allAreNew && !this.closed;
   }
 
   /** What chokidar does for a directory that it found, with the state by which it will tell that it was replaced. */
@@ -95,7 +123,6 @@ export class DirectoryWatches extends FSWatcher {
     const generation = this.capturePathGeneration();
     this.tree.getDirectory(path);
     this.tree.recordObserved(path, stats, 'add', undefined, false, true);
-    this.emit('addDir', path, stats);
     const closer = this.handler.subscribePath(
       path,
       (candidate, _stats, trigger) => {
@@ -111,14 +138,14 @@ export class DirectoryWatches extends FSWatcher {
     if (closer !== undefined) this.addPathCloser(path, closer);
   }
 
-  /** The directories in one that is watched by now, less those that are to be ignored. */
-  #directoriesIn(path: string): Listed[] {
+  /** The directories in one that is watched by now, less those that are to be ignored; undefined where chokidar finds them. */
+  #directoriesIn(path: string): Listed[] | undefined {
     // After the watch: a directory that is made from here on is told by it.
     const stats = stateOf(path);
     if (stats === undefined) {
       // It is gone since it was listed, and the event of that may have come before anybody knew of it.
       this.emit('unlinkDir', path);
-      return [];
+      return undefined;
     }
     if (!stats.isDirectory() || this.#leaves.isLeaf(path, stats)) return [];
     const listed = directoriesIn(path);
@@ -127,7 +154,7 @@ export class DirectoryWatches extends FSWatcher {
     void this.lifecycle.track(
       Promise.resolve(this.handler.readDirectory(path, true, helper, undefined, path, 1)),
     );
-    return [];
+    return undefined;
   }
 }
 

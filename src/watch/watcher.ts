@@ -7,7 +7,7 @@
  */
 import type { Stats } from 'node:fs';
 import type { Change } from '../core/dirty.ts';
-import { isAtOrBelow, isBelow, isTemporaryName, nameOf, type ReplicaPath } from '../core/path.ts';
+import { isAtOrBelow, isBelow, isTemporaryName, nameOf, parentOf, type ReplicaPath } from '../core/path.ts';
 import { BurstMeter } from './burst.ts';
 import { DirectoryWatches } from './directories.ts';
 import { Ground, pathsMeant, watchedPathOf } from './ground.ts';
@@ -54,7 +54,7 @@ export function openWatcher(options: WatcherOptions): Watcher {
   return new DirectoryWatcher(options, realRoot(options.root));
 }
 
-/** Files made in a new directory before it was watched are found by these looks. Milliseconds. */
+/** Files made in a directory before chokidar watched it are found by these looks. Milliseconds. */
 const secondLooksMs = [10, 50, 250];
 /** Errors come in swarms; one look at everything covers them all. Milliseconds. */
 const errorSettleMs = 250;
@@ -169,14 +169,23 @@ class DirectoryWatcher implements Watcher {
     const found = kindAt(onDisk);
     if (!known && found === 'directory' && !this.#territory.watches(path)) return;
     this.#plainNames.note(onDisk, known ? 'directory' : found);
-    if (found === 'directory') {
-      this.#hintTree(path);
-      this.#secondLooks.add(path);
-      this.#watchAgain(path);
-      return;
-    }
-    if (known) this.#hintTree(path);
+    if (found === 'directory') void this.#onDirectoryCame(path, known);
+    else if (known) this.#hintTree(path);
     if (known && found === 'other') this.#stopFollowing(path);
+  }
+
+  /**
+   * One look suffices at a new directory that was watched before it, with all below. Where somebody knew of it already, as when a
+   * directory took the place of another one, chokidar finds out which of them are to be watched.
+   */
+  async #onDirectoryCame(path: ReplicaPath, known: boolean): Promise<void> {
+    const isNew = !known && this.#replaced.size === 0 && this.#directories.has(parentOf(path));
+    const takeIn = () => this.#chokidar.takeInNew(this.#ground.onDisk(path), (one) => this.#note(one));
+    const areWatched = this.#isReady && isNew && (await takeIn());
+    this.#hintTree(path);
+    if (areWatched) return;
+    this.#secondLooks.add(path);
+    this.#watchAgain(path);
   }
 
   /**
@@ -203,12 +212,16 @@ class DirectoryWatcher implements Watcher {
 
   /** chokidar calls this right before it arms the watch. */
   #onDirectory(onDisk: string): void {
-    const directory = this.#ground.fromDisk(onDisk);
-    if (directory === undefined) return;
-    this.#directories.add(directory);
-    if (!this.#isReady) return;
+    const directory = this.#note(onDisk);
+    if (directory === undefined || !this.#isReady) return;
     this.#secondLooks.add(directory);
     this.#watchAgain(directory);
+  }
+
+  #note(onDisk: string): ReplicaPath | undefined {
+    const directory = this.#ground.fromDisk(onDisk);
+    if (directory !== undefined) this.#directories.add(directory);
+    return directory;
   }
 
   #onDirectoryGone(onDisk: string): void {

@@ -39,6 +39,16 @@ function allBelow(rig: Rig, path: string): string[] {
   return readdirSync(rig.at(path), { recursive: true }).map((name) => `${path}/${name}`);
 }
 
+/** As allBelow, of a tree that may be renamed meanwhile: nothing then. */
+function foundBelow(rig: Rig, path: string): string[] {
+  try {
+    return allBelow(rig, path);
+  } catch (error) {
+    assert.match(String(error), /ENOENT/);
+    return [];
+  }
+}
+
 test('a tree made at once is asked for, also what another process makes while it is discovered', async (t) => {
   const root = temporaryRoot(t);
   mkdirSync(join(root, 'etc'));
@@ -100,13 +110,49 @@ test('a directory of the start that is replaced, or gone and back, is followed',
   await rig.until('one watch each', () => inotifyWatches() === 13 && rig.watcher.directories() === 13);
 });
 
-test('a new directory is asked for at once, when its watch is armed, and again later', async (t) => {
+test('a tree that comes is asked for once, when all of it is watched', async (t) => {
   const root = temporaryRoot(t);
   mkdirSync(join(root, 'etc'));
-  const rig = await watch(t, root, etc);
-  mkdirSync(join(root, 'etc/new'));
-  const looks = () => rig.hints.filter((hint) => hint.kind === 'tree' && hint.path === '/etc/new').length;
-  await rig.until('four looks', () => looks() >= 4);
+  for (let i = 0; i < 200; i += 1) mkdirSync(join(root, `out/a${i}/b/c`), { recursive: true });
+  const watchedThen: number[] = [];
+  const rig = await watch(t, root, etc, (hint) => {
+    if (hint.kind === 'tree') watchedThen.push(inotifyWatches());
+  });
+  renameSync(join(root, 'out'), join(root, 'etc/new'));
+  await rig.until('the look', () => rig.askedTree('/etc/new'));
+  // Longer than looks at what chokidar finds by itself are repeated.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  assert.deepEqual(watchedThen, [2 + 1 + 200 * 3]);
+});
+
+test('what is made in a tree in the moment in which it comes is told, or there when it is asked for', async (t) => {
+  const root = temporaryRoot(t);
+  mkdirSync(join(root, 'etc'));
+  const told = new Set<string>();
+  const rig = await watch(t, root, etc, (hint) => {
+    if (hint.kind === 'path') told.add(hint.path);
+    if (hint.kind === 'tree') for (const path of foundBelow(rig, hint.path)) told.add(path);
+  });
+  for (let i = 0; i < 200; i += 1) mkdirSync(join(root, `out/x${i}/b/c`), { recursive: true });
+  // Within microseconds of each other, now one and now the other first.
+  const script = `
+    const { mkdirSync, renameSync, writeFileSync } = require('node:fs');
+    for (let i = 0; i < 200; i += 1) {
+      renameSync('../out/x' + i, 'x' + i);
+      writeFileSync('x' + i + '/b/c/1', '');
+      mkdirSync('x' + i + '/b/c/d');
+      writeFileSync('x' + i + '/b/c/d/2', '');
+      if (i % 3 === 0) renameSync('x' + i + '/b', 'x' + i + '/e');
+      const end = performance.now() + Math.random() * 3;
+      while (performance.now() < end);
+    }`;
+  const child = spawn(process.execPath, ['-e', script], { cwd: join(root, 'etc'), stdio: 'ignore' });
+  await new Promise((resolve) => child.once('exit', resolve));
+  const expected = allBelow(rig, '/etc');
+  assert.equal(expected.length, 200 * 6);
+  const missed = () => expected.filter((path) => !told.has(path));
+  await rig.until('all were told', () => missed().length === 0);
+  await rig.until('and all are watched', () => inotifyWatches() === 2 + 200 * 4);
 });
 
 test('a directory renamed inside is asked for under both names, and watched under the new one only', async (t) => {

@@ -44,7 +44,12 @@ export function lists(below: string[], files: string[] = [], pruned: string[] = 
   };
 }
 
-export async function watch(t: TestContext, root: string, watchlists: WatchedLists): Promise<Rig> {
+export async function watch(
+  t: TestContext,
+  root: string,
+  watchlists: WatchedLists,
+  onHint: (hint: Hint) => void = () => undefined,
+): Promise<Rig> {
   const hints: Hint[] = [];
   const problems: WatchProblem[] = [];
   let placings = 0;
@@ -57,6 +62,7 @@ export async function watch(t: TestContext, root: string, watchlists: WatchedLis
     watchlists,
     onHint: (hint) => {
       hints.push(hint);
+      onHint(hint);
       told();
     },
     onProblem: (problem) => {
