@@ -1,12 +1,25 @@
-import { readdirSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
 import type { ReplicaPath } from '../core/path.ts';
 import type { OpenDirectory } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
 import type { Observation } from './observation.ts';
 
-/** The names of a directory in the order in which the kernel tells them; an observation where it does not. */
-export function listed(directory: OpenDirectory, path: ReplicaPath): readonly string[] | Observation {
-  return told(path, () => readdirSync(directory.child('.')));
+/**
+ * The names of a directory in the order in which the kernel tells them; an observation where it does not. Those that it tells to be
+ * files, as most file systems do, are added to `files`.
+ */
+export function listed(
+  directory: OpenDirectory,
+  path: ReplicaPath,
+  files?: Set<string>,
+): readonly string[] | Observation {
+  if (files === undefined) return told(path, () => readdirSync(directory.child('.')));
+  return told(path, () => readdirSync(directory.child('.'), { withFileTypes: true }).map(nameOfEntry));
+
+  function nameOfEntry(entry: Dirent): string {
+    if (entry.isFile()) files?.add(entry.name);
+    return entry.name;
+  }
 }
 
 export type Names = { readonly names: readonly string[]; readonly undecodable: readonly Buffer[] };

@@ -37,6 +37,8 @@ export interface EntryCache {
   get(path: string): { readonly stamp: string; readonly entry: Entry } | undefined;
   /** The entry that is remembered with exactly the stamp that was seen, which is asked for only where something is remembered. */
   packed(path: string, seen: { readonly stamp: string }): Packed | undefined;
+  /** Whether anything is remembered of the path, with whatever stamp. */
+  knows(path: string): boolean;
   /** Takes over what another process of this node has remembered with exactly this stamp, where others are asked. */
   learn(path: string, stamp: string): Entry | undefined;
   set(path: string, stamp: string, entry: Entry): void;

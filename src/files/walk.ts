@@ -1,5 +1,6 @@
 import { type Packed, packEntry } from '../core/packed.ts';
-import { childOf, isTemporaryName, parseReplicaPath, type ReplicaPath } from '../core/path.ts';
+import { childOf, isTemporaryName, type ReplicaPath } from '../core/path.ts';
+import { faultOf, notUtf8 } from './bad-path.ts';
 import type { Directories, OpenDirectory } from './confined.ts';
 import type { Folder } from './folder.ts';
 import { FolderDraft } from './folder-draft.ts';
@@ -46,6 +47,8 @@ type Walked = {
   draft: FolderDraft | undefined;
   /** Whether what the draft comes to hold is yielded as its folder, and not one by one. */
   collects: boolean;
+  /** Names that were listed as those of files, where nothing else need be known of a file that nobody has read yet. */
+  readonly files: ReadonlySet<string> | undefined;
 };
 
 /** A directory that changed less than this before it was listed may be changing, milliseconds. More than a listing takes. */
@@ -94,11 +97,20 @@ export class Walk {
       known !== undefined && fresh !== true && this.#isSettled(directory)
         ? known.listingAsSeen(this.#seen)
         : undefined;
-    const listing = remembered ?? listed(directory, path);
+    const files = lazy === true && fresh !== true && known === undefined ? new Set<string>() : undefined;
+    const listing = remembered ?? listed(directory, path, files);
     if ('kind' in listing) return void (yield { path, observation: listing });
     const settled = remembered !== undefined || this.#isSettled(directory);
     const knowsChildren = fresh !== true && known?.knowsChildren(watchlists) === true;
-    const walked: Walked = { path, directory, known, knowsChildren, draft: undefined, collects: false };
+    const walked: Walked = {
+      path,
+      directory,
+      known,
+      knowsChildren,
+      files,
+      draft: undefined,
+      collects: false,
+    };
     const own = included ? self : undefined;
     const isKnown =
       settled && known?.isListed(this.#seen, { watchlists, listing, maxFileSizeBytes }) === true;
@@ -184,7 +196,8 @@ export class Walk {
       onLeftover?.(path);
       return undefined;
     }
-    const folder = this.#asItWas(walked.directory, { name, path });
+    const isFile = walked.files?.has(name) === true;
+    const folder = isFile ? undefined : this.#asItWas(walked.directory, { name, path });
     const own = folder?.own;
     if (own !== undefined) {
       walked.draft?.lookAgain(name);
@@ -197,6 +210,7 @@ export class Walk {
       walked.draft?.lookAgain(name);
       return { path, observation: fault };
     }
+    if (isFile && included && cache?.knows(path) === false) return this.#unread(walked, name, path);
     const seen = this.#seen;
     const type = cache === undefined || fresh === true ? undefined : seen.look(walked.directory.fd, name);
     if (
@@ -206,16 +220,18 @@ export class Walk {
       seen.size <= this.#options.maxFileSizeBytes
     ) {
       const found = unchanged({ name, path, type, seen }, walked.known, cache);
-      if (found === 'unread' && lazy === true) {
-        walked.draft = undefined;
-        return new UnreadFile(path, () => observeChild(walked.directory, name, path, this.#options));
-      }
+      if (found === 'unread' && lazy === true) return this.#unread(walked, name, path);
       if (found instanceof Unchanged) {
         walked.draft?.remember(name, found.packed, seen);
         return walked.collects ? undefined : found;
       }
     }
     return this.#lookedAt(walked, { name, path, included });
+  }
+
+  #unread(walked: Walked, name: string, path: ReplicaPath): Step {
+    walked.draft = undefined;
+    return new UnreadFile(path, () => observeChild(walked.directory, name, path, this.#options));
   }
 
   /** A directory that was walked for the same watchlists and is as it was then, by its own state: there is nothing else to read. */
@@ -278,27 +294,13 @@ export class Walk {
   }
 
   #undecodable(parent: ReplicaPath, bytes: Buffer): Step {
-    const lossy = childOf(parent, bytes.toString('utf8'));
-    if (!this.#options.watchlists.includes(lossy)) return undefined;
-    const detail = `expected a name in valid UTF-8, found the bytes ${bytes.toString('hex')}; rename it to have it replicated`;
-    const failure = { reason: 'bad-path', detail } as const;
-    return { path: childOf(parent, escaped(bytes)), observation: { kind: 'failed', failure } };
+    const isIncluded = this.#options.watchlists.includes(childOf(parent, bytes.toString('utf8')));
+    return isIncluded ? { path: childOf(parent, escaped(bytes)), observation: notUtf8(bytes) } : undefined;
   }
 }
 
 function isSteps(child: Step | Generator<Step>): child is Generator<Step> {
   return child !== undefined && 'next' in child;
-}
-
-/** Shorter paths of names that the disk gave cannot break a limit, at up to three bytes a unit. */
-const longestUnchecked = 1365;
-
-function faultOf(path: ReplicaPath): Observation | undefined {
-  if (path.length <= longestUnchecked) return undefined;
-  const parsed = parseReplicaPath(path);
-  if (parsed.ok) return undefined;
-  const detail = `expected a path within the limits of the system, found ${parsed.fault}`;
-  return { kind: 'failed', failure: { reason: 'bad-path', detail } };
 }
 
 /** Whether there may be a directory that could not be looked at. */

@@ -48,6 +48,10 @@ export class EntryCacheStore implements EntryCache {
     return known === undefined || entry === undefined ? undefined : { stamp: known.stamp, entry };
   }
 
+  knows(path: string): boolean {
+    return this.#known(path) !== undefined;
+  }
+
   packed(path: string, seen: { readonly stamp: string }): Packed | undefined {
     const known = this.#known(path);
     return known !== undefined && known.stamp === seen.stamp ? known.packed : undefined;

@@ -20,6 +20,7 @@ function treeOf(root: string): Tree {
   const cache = {
     get: () => undefined,
     packed: () => undefined,
+    knows: () => false,
     learn: () => undefined,
     set: () => undefined,
     delete: () => undefined,

@@ -41,6 +41,7 @@ export function memoryCache(): EntryCache & { readonly size: number } {
       const found = known.get(path);
       return found?.stamp === stamp ? packEntry(found.entry) : undefined;
     },
+    knows: (path) => known.has(path),
     learn: () => undefined,
     set: (path, stamp, entry) => known.set(path, { stamp, entry }),
     delete: (path) => {

@@ -325,6 +325,32 @@ test('a known tree is scanned by the cache, a changed file is read', async () =>
   assert.deepEqual(reads, ['/etc/b']);
 });
 
+test('a lazy walk tells the name alone of a file that nobody has read, and all of what is remembered', async () => {
+  using folder = temporaryFolder();
+  fill(folder.path, ['etc/known', 'etc/unread', 'etc/d/deep', 'etc/d.bmcs', 'etc/out/x']);
+  symlinkSync('unread', folder.at('etc/link'));
+  run('mkfifo', folder.at('etc/pipe'));
+  const cache = memoryCache();
+  const now = (): number => Date.now() + 3_600_000;
+  await scanned(folder.path, { cache, now, from: replica('/etc/known') });
+  const watchlists = everything(['/etc'], ['/etc/out', '/etc/d.bmcs']);
+  const options = { root: folder.path, watchlists, cache, now, maxFileSizeBytes: 1024, lazy: true };
+  const seen = await all(flat(scan(options)));
+  assert.deepEqual(
+    seen.map(({ path, unread }) => [path, unread === true]),
+    [
+      ['/etc', false],
+      ['/etc/d', false],
+      ['/etc/d/deep', true],
+      ['/etc/known', false],
+      ['/etc/link', false],
+      ['/etc/pipe', false],
+      ['/etc/unread', true],
+    ],
+  );
+  assert.deepEqual(cache.size, 1, 'nothing was read');
+});
+
 for (const [how, disguise] of [
   [
     'in place, its times set back',
