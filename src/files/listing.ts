@@ -1,6 +1,6 @@
 import { type Dirent, readdirSync } from 'node:fs';
 import type { ReplicaPath } from '../core/path.ts';
-import type { OpenDirectory } from './confined.ts';
+import type { NotOpened, OpenDirectory } from './confined.ts';
 import { errnoCode, errnoFailure } from './errno.ts';
 import type { Observation } from './observation.ts';
 
@@ -20,6 +20,13 @@ export function listed(
     if (entry.isFile()) files?.add(entry.name);
     return entry.name;
   }
+}
+
+/** It was a directory a moment ago: only a failure to open it tells nothing of what is there now. */
+export function notListed(directory: NotOpened): Observation {
+  const { reason, detail } = directory;
+  if (reason === 'parent-missing' || reason === 'not-confined') return { kind: 'unstable' };
+  return { kind: 'failed', failure: { reason, detail } };
 }
 
 export type Names = { readonly names: readonly string[]; readonly undecodable: readonly Buffer[] };

@@ -4,10 +4,10 @@ import { faultOf, notUtf8 } from './bad-path.ts';
 import type { Directories, OpenDirectory } from './confined.ts';
 import type { Folder } from './folder.ts';
 import { FolderDraft } from './folder-draft.ts';
-import { byBytes, escaped, inOrder, listed } from './listing.ts';
+import { byBytes, escaped, inOrder, listed, notListed } from './listing.ts';
 import type { Observation } from './observation.ts';
 import { type LookOptions, observe, observeChild, racyMs } from './observe.ts';
-import { Statx } from './statx.ts';
+import { type InodeType, Statx } from './statx.ts';
 import { isPlain, Unchanged, UnreadFile, unchanged } from './unchanged.ts';
 
 export type Watched = {
@@ -205,13 +205,14 @@ export class Walk {
     }
     const included = watchlists.includes(path);
     if (!included && !watchlists.mayContain(path)) return undefined;
+    const seen = this.#seen;
+    if (!included && (isFile || holdsNothing(seen.look(walked.directory.fd, name)))) return undefined;
     const fault = faultOf(path);
     if (fault !== undefined) {
       walked.draft?.lookAgain(name);
       return { path, observation: fault };
     }
     if (isFile && included && cache?.knows(path) === false) return this.#unread(walked, name, path);
-    const seen = this.#seen;
     const type = cache === undefined || fresh === true ? undefined : seen.look(walked.directory.fd, name);
     if (
       included &&
@@ -303,14 +304,12 @@ function isSteps(child: Step | Generator<Step>): child is Generator<Step> {
   return child !== undefined && 'next' in child;
 }
 
+/** Whether there is something for sure in which nothing can be. */
+function holdsNothing(type: InodeType | undefined): boolean {
+  return type === 'file' || type === 'link';
+}
+
 /** Whether there may be a directory that could not be looked at. */
 function hidesWhatIsBelow(observation: Observation): boolean {
   return observation.kind === 'failed' || observation.kind === 'unstable';
-}
-
-/** It was a directory a moment ago: only a failure to open it tells nothing of what is there now. */
-function notListed(directory: Exclude<ReturnType<Directories['open']>, { ok: true }>): Observation {
-  const { reason, detail } = directory;
-  if (reason === 'parent-missing' || reason === 'not-confined') return { kind: 'unstable' };
-  return { kind: 'failed', failure: { reason, detail } };
 }

@@ -166,6 +166,19 @@ for (const [from, expected] of starts) {
   });
 }
 
+test('a file that is not included is neither read nor told, whatever is wrong with it', async () => {
+  using folder = temporaryFolder();
+  fill(folder.path, ['etc/app/a.conf', 'etc/app/d/b.conf', 'etc/app/other']);
+  writeFileSync(folder.at('etc/app/large.bin'), 'x'.repeat(2000));
+  symlinkSync('\uFFFD', folder.at('etc/app/link'));
+  const watchlists = { ...everything(['/etc']), includes: (path: ReplicaPath) => path.endsWith('.conf') };
+  const cache = memoryCache();
+  const now = (): number => Date.now() + 3_600_000;
+  const found = await scanned(folder.path, { watchlists, cache, now });
+  assert.deepEqual(paths(found), ['/etc/app/a.conf', '/etc/app/d/b.conf']);
+  assert.equal(cache.size, 2, 'nothing else was read');
+});
+
 test('our temporary names are told and skipped', async () => {
   using folder = temporaryFolder();
   fill(folder.path, [
