@@ -25,7 +25,7 @@ export type WalkingOptions = {
 const bulkPaths = 200;
 /**
  * A walk in the midst of many changes meets little but what is on its way already, and each directory that comes asks for
- * four of them: they are gathered until the most is sent, or for so long at most. Milliseconds.
+ * one: they are gathered until the most is sent, or for so long at most. Milliseconds.
  */
 const longestRestMs = 1000;
 /** How often is asked whether the most is sent, milliseconds. */

@@ -3,8 +3,8 @@ import { ancestorsOf, type ReplicaPath } from '../core/path.ts';
 type Batch = { readonly openUntil: number; readonly trees: Set<ReplicaPath>; readonly timer: NodeJS.Timeout };
 
 /**
- * Asks for further looks at new directories. Files may be created in one after we looked at it and before
- * its watch was armed; nobody tells of those, so it is looked at again. Trees that come close together are
+ * Asks for further looks at directories that were not watched before they were looked at. Files may be created in one after
+ * the look and before its watch was armed; nobody tells of those, so it is looked at again. Trees that come close together are
  * asked for together and only by their top, so that copying a deep tree does not scan it once a level.
  */
 export class SecondLooks {
