@@ -47,7 +47,7 @@ type Walked = {
   draft: FolderDraft | undefined;
   /** Whether what the draft comes to hold is yielded as its folder, and not one by one. */
   collects: boolean;
-  /** Names that were listed as those of files, where nothing else need be known of a file that nobody has read yet. */
+  /** Names that were listed as those of files; undefined where more has to be asked of a file anyway. */
   readonly files: ReadonlySet<string> | undefined;
 };
 
@@ -230,6 +230,7 @@ export class Walk {
     return this.#lookedAt(walked, { name, path, included });
   }
 
+  /** A file that is read when its observation is asked for: its directory cannot be remembered as a whole before. */
   #unread(walked: Walked, name: string, path: ReplicaPath): Step {
     walked.draft = undefined;
     return new UnreadFile(path, () => observeChild(walked.directory, name, path, this.#options));

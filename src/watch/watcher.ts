@@ -175,8 +175,8 @@ class DirectoryWatcher implements Watcher {
   }
 
   /**
-   * One look suffices at a new directory that was watched before it, with all below. Where somebody knew of it already, as when a
-   * directory took the place of another one, chokidar finds out which of them are to be watched.
+   * One look suffices at a new directory where it, and all below, is watched before that look. Where somebody knew of it already, as
+   * when a directory took the place of another one, chokidar finds out which of them are to be watched.
    */
   async #onDirectoryCame(path: ReplicaPath, known: boolean): Promise<void> {
     const isNew = !known && this.#replaced.size === 0 && this.#directories.has(parentOf(path));
