@@ -87,11 +87,11 @@ export class DirectoryWatches extends FSWatcher {
     if (stats?.isDirectory() !== true || this.isIgnored(path, stats)) return false;
     const top = { path, fullPath: path, basename: basename(path), stats };
     const pass = this.#takeIn([top], onDirectory);
-    this.#newTrees = Promise.all([this.#newTrees, pass]);
+    this.#newTrees = this.#newTrees.then(() => pass);
     return pass;
   }
 
-  /** Watches these directories and all below them that are not watched yet. Resolves to whether none was. Never rejects. */
+  /** Watches these directories and all below them that are not watched yet. Resolves as takeInNew does. Never rejects. */
   async #takeIn(
     directories: readonly Listed[],
     onDirectory: (path: string, stats: Stats) => void,

@@ -12,6 +12,8 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { DirectoryWatches } from '../../src/watch/directories.ts';
 import { inotifyWatches, lists, type Rig, temporaryRoot, watch } from './rig.ts';
 
@@ -365,4 +367,25 @@ test('a temporary name is not resolved, and another is', async (t) => {
   }
   assert.deepEqual(reconciled, ['/etc/d/other']);
   assert.deepEqual(new Set(asked), new Set(['/etc/d/other']));
+});
+
+test('of directories that were taken in nothing is kept but themselves', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  const usedBytes = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const root = temporaryRoot(t);
+  const watches = new DirectoryWatches({}, () => false);
+  t.after(() => watches.close());
+  // The same one each time, which is known after the first.
+  const takeIn = async (times: number): Promise<void> => {
+    for (let i = 0; i < times; i += 1) await watches.takeInNew(root, () => undefined);
+  };
+  await takeIn(5000);
+  const before = usedBytes();
+  await takeIn(50_000);
+  const more = usedBytes() - before;
+  assert.ok(more < 1_000_000, `expected no more than noise, found ${more} bytes more`);
 });
