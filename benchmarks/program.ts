@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkout, mainFile } from '../test/rig/pair.ts';
+import { checkout, sourceFile } from '../test/rig/program.ts';
 
 /** What users run. `kind`: the bundle, where the build makes one, and the sources otherwise, with the reason. */
 export type Program =
@@ -19,7 +19,7 @@ export function program(): Program {
 }
 
 function findProgram(): Program {
-  const sources = (reason: string): Program => ({ kind: 'sources', file: mainFile, reason });
+  const sources = (reason: string): Program => ({ kind: 'sources', file: sourceFile, reason });
   const asked = process.env['BM_CONFSYNC_BENCH_PROGRAM'];
   if (asked === 'sources') return sources('it was asked for');
   const { scripts } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {

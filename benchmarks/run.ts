@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { checkout } from '../test/rig/pair.ts';
+import { checkout } from '../test/rig/program.ts';
 import { describeMachine, describeVersions } from './machine.ts';
 import { renderPlot } from './plot.ts';
 import {

@@ -14,7 +14,7 @@ import {
   unnamedDependencies,
   withoutComments,
 } from './rig/layout.ts';
-import { checkout } from './rig/pair.ts';
+import { checkout } from './rig/program.ts';
 
 const tsc = join(checkout, 'node_modules', '.bin', 'tsc');
 

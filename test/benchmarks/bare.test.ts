@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { temporaryFolder } from '../files/fixture.ts';
-import { checkout } from '../rig/pair.ts';
+import { checkout } from '../rig/program.ts';
 
 /** As bare-sender.ts sends a file. */
 function change(name: string, content: string): Buffer {

@@ -15,9 +15,9 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { checkout } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
 
-const checkout = fileURLToPath(new URL('../../', import.meta.url));
 const source = join(checkout, 'src/cli/main.ts');
 
 /** Writes what is loaded into a file: the URL of each module, and at the end the parts of Node that were not there before. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { defaultConfig } from '../../src/cli/default-config.ts';
 import { serviceOf } from '../../src/cli/quick-run.ts';
-import { mainFile } from '../rig/pair.ts';
+import { mainFile } from '../rig/program.ts';
 
 describe('the plain command line of the service', () => {
   const plain = { config: defaultConfig, logFormat: 'text', logLevel: 'info' };

@@ -4,8 +4,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { readPerfdata } from '../rig/perfdata.ts';
+import { mainFile } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
-import { mainFile, Pair, type Ran, type Running } from '../world/pair.ts';
+import { Pair, type Ran, type Running } from '../world/pair.ts';
 import { write } from '../world/tree.ts';
 
 const monitoring = join(import.meta.dirname, '../../monitoring');

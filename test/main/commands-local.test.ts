@@ -14,7 +14,8 @@ import {
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
-import { mainFile, type Ran } from '../world/pair.ts';
+import { mainFile } from '../rig/program.ts';
+import type { Ran } from '../world/pair.ts';
 import { temporaryFolder } from '../world/tree.ts';
 
 let folder: string;

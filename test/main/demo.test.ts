@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { appendFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { mainFile } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
-import { mainFile, type Ran } from '../world/pair.ts';
+import type { Ran } from '../world/pair.ts';
 import { temporaryFolder } from '../world/tree.ts';
 
 /** Everything about /etc but access times: names, types, modes, owners, sizes, times and link targets. */

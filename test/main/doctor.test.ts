@@ -8,8 +8,9 @@ import type { Check } from '../../src/cli/doctor/check.ts';
 import { type Asking, type PeerFacts, seePeer } from '../../src/cli/doctor/peer.ts';
 import type { Surroundings } from '../../src/cli/doctor/surroundings.ts';
 import type { Peer } from '../../src/config/load.ts';
+import { mainFile } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
-import { mainFile, type NodeName } from '../world/pair.ts';
+import type { NodeName } from '../world/pair.ts';
 import {
   active,
   brokenNode,

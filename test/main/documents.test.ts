@@ -11,7 +11,8 @@ import {
   headingsOf,
   namedCommandsOf,
 } from '../rig/documents.ts';
-import { checkout } from '../rig/pair.ts';
+
+import { checkout } from '../rig/program.ts';
 import { notYet } from './not-yet.ts';
 
 const documents = documentsOf(checkout);

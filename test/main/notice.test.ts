@@ -3,8 +3,9 @@ import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { mainFile } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
-import { mainFile, Pair, type Ran, type Running } from '../world/pair.ts';
+import { Pair, type Ran, type Running } from '../world/pair.ts';
 import { Terminal } from '../world/terminal.ts';
 import { temporaryFolder, write } from '../world/tree.ts';
 

@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { commandLinesOf, documentsOf } from '../rig/documents.ts';
-import { checkout } from '../rig/pair.ts';
+import { checkout } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
 import { Terminal } from '../world/terminal.ts';
 import { temporaryFolder } from '../world/tree.ts';

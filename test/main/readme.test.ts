@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { configurationFields } from '../../packaging/fields.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -11,12 +11,12 @@ import { ConflictStore } from '../../src/state/conflicts.ts';
 import { openDatabase } from '../../src/state/database.ts';
 import { VersionStore } from '../../src/state/versions.ts';
 import { blocksOf, commandLinesOf, documentsOf } from '../rig/documents.ts';
+import { checkout } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
 import { Pair } from '../world/pair.ts';
 import { temporaryFolder, write } from '../world/tree.ts';
 import { notYet } from './not-yet.ts';
 
-const checkout = dirname(dirname(import.meta.dirname));
 const readme = readFileSync(join(checkout, 'README.md'), 'utf8');
 
 const blocks = (language: string): string[] => blocksOf(readme, language);

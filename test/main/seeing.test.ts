@@ -3,12 +3,11 @@ import { execFile } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { checkout, mainFile } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
-import { mainFile, Pair, type Running } from '../world/pair.ts';
+import { Pair, type Running } from '../world/pair.ts';
 import { Terminal } from '../world/terminal.ts';
 import { write } from '../world/tree.ts';
-
-const checkout = join(import.meta.dirname, '../..');
 
 type Prints = Readonly<Record<string, string>>;
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import type { Conflict } from '../../src/state/conflicts.ts';
+import { sourceFile } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
 import { conflictsOn, seatOf, versionsOf } from '../world/kept.ts';
 import { arm, died, mortal, mortalReceiver, runUntil } from '../world/killing.ts';
@@ -97,7 +98,7 @@ function activeNow(): NodeName {
 }
 
 before(async () => {
-  pair = await Pair.open({ mutual: true, wrapReceive: mortalReceiver });
+  pair = await Pair.open({ mutual: true, program: sourceFile, wrapReceive: mortalReceiver });
   change('active');
   await restart('passive');
   await restart('active');

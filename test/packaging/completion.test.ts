@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { childrenOf, knownCommands, longOptions } from '../rig/commands.ts';
+import { checkout } from '../rig/program.ts';
 import { temporaryFolder } from '../world/tree.ts';
-
-const checkout = dirname(dirname(import.meta.dirname));
 
 describe('completion', () => {
   let folder: string;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import { withoutComments } from '../rig/layout.ts';
-import { checkout } from '../rig/pair.ts';
+import { checkout } from '../rig/program.ts';
 
 /** What the daemon loads as soon as it watches. */
 const atOnce = ['daemon/sides.ts', 'daemon/requests.ts'];

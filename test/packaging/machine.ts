@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { checkout } from '../rig/pair.ts';
+import { checkout } from '../rig/program.ts';
 
 const execute = promisify(execFile);
 

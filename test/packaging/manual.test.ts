@@ -7,9 +7,8 @@ import * as z from 'zod';
 import { configurationFields, type Field, watchlistFields } from '../../packaging/fields.ts';
 import { configSchema, watchlistSchema } from '../../src/config/schema.ts';
 import { childrenOf, knownCommands, longOptions } from '../rig/commands.ts';
+import { checkout } from '../rig/program.ts';
 import { temporaryFolder } from '../world/tree.ts';
-
-const checkout = dirname(dirname(import.meta.dirname));
 
 describe('the manual pages', () => {
   let folder: string;

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { checkout } from '../rig/pair.ts';
+import { checkout } from '../rig/program.ts';
 import { temporaryFolder, write } from '../world/tree.ts';
 import { build, type Ran, run, succeed } from './machine.ts';
 

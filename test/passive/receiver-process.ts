@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { duplexOf } from '../../src/cli/standard-streams.ts';
 import type { ConnectionEnd } from '../../src/wire/connection.ts';
 import { Sender } from '../main/hostile-wire-rig.ts';
+import { sourceFile } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
-import { mainFile } from '../world/pair.ts';
 
 const crashPoints = fileURLToPath(new URL('crash-points.mjs', import.meta.url));
 
@@ -25,7 +25,7 @@ export class Receiver implements AsyncDisposable {
   static async start(config: string, environment: NodeJS.ProcessEnv): Promise<Receiver> {
     const child = spawn(
       process.execPath,
-      ['--import', crashPoints, mainFile, 'receive', '--config', config],
+      ['--import', crashPoints, sourceFile, 'receive', '--config', config],
       { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } },
     );
     const exited = once(child, 'exit');

@@ -8,7 +8,7 @@ import { loadWatchlists } from '../../src/config/watchlist.ts';
 import type { ReplicaPath } from '../../src/core/path.ts';
 import { argumentsFor, objection, pathForOthers } from '../../src/passive/validate.ts';
 import { fileOf, Passive } from '../main/hostile-wire-rig.ts';
-import { checkout } from '../rig/pair.ts';
+import { checkout } from '../rig/program.ts';
 import { eventually } from '../world/eventually.ts';
 import { leftovers, temporaryFolder, write } from '../world/tree.ts';
 

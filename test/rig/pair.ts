@@ -2,17 +2,11 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { succeeds } from '../world/eventually.ts';
+import { mainFile } from './program.ts';
 import { type Sshd, type SshdOptions, startSshd } from './sshd.ts';
-
-export const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** The program under test: the sources, or what BM_CONFSYNC_PROGRAM names, such as dist/lib/main.mjs. */
-export const mainFile = resolve(
-  process.env['BM_CONFSYNC_PROGRAM'] ?? join(checkout, 'src', 'cli', 'main.ts'),
-);
 
 export type NodeName = 'active' | 'passive';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './eventually.ts';
-import { mainFile, type NodeName, type Pair } from './pair.ts';
+import type { NodeName, Pair } from './pair.ts';
 
 const killAt = fileURLToPath(new URL('kill-at.ts', import.meta.url));
 
@@ -46,7 +46,7 @@ export async function runUntil(
   moment: Moment,
 ): Promise<void> {
   arm(pair, node, 'command', moment);
-  const child = spawn(process.execPath, [mainFile, command, '--config', pair.config(node), ...words], {
+  const child = spawn(process.execPath, [pair.program, command, '--config', pair.config(node), ...words], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...mortal(pair, node, 'command') },
   });

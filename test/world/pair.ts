@@ -1,21 +1,15 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { openDatabase } from '../../src/state/database.ts';
 import { SeatStore } from '../../src/state/seat.ts';
 import { signal } from '../rig/processes.ts';
+import { mainFile } from '../rig/program.ts';
 import { type Sshd, startSshd } from '../rig/sshd.ts';
 import { eventually } from './eventually.ts';
 import { temporaryFolder } from './tree.ts';
-
-const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-/** The program under test: the sources, or what BM_CONFSYNC_PROGRAM names, such as dist/lib/main.mjs. */
-export const mainFile = resolve(
-  process.env['BM_CONFSYNC_PROGRAM'] ?? join(checkout, 'src', 'cli', 'main.ts'),
-);
 
 /** The nodes by the seats they begin with: mail1, mail2, and mail3, a second passive. */
 export type NodeName = 'active' | 'passive' | 'third';
@@ -46,6 +40,8 @@ export type PairOptions = {
   readonly watchlist?: Readonly<Record<string, unknown>>;
   /** Around the command that sshd runs, for instance a limit. */
   readonly wrapReceive?: (command: string) => string;
+  /** The program's main file. Default: the program under test. */
+  readonly program?: string;
   /** Where each node lives, when not on this machine's own network: see test/world/namespaces.ts. */
   readonly places?: Readonly<Partial<Record<NodeName, Place>>>;
 };
@@ -63,13 +59,16 @@ export class Pair {
   readonly #sshds: ReadonlyMap<NodeName, Sshd>;
   readonly #running = new Set<Running>();
   readonly #places: NonNullable<PairOptions['places']>;
+  /** The program's main file. */
+  readonly program: string;
 
   private constructor(
     folder: string,
     sshds: ReadonlyMap<NodeName, Sshd>,
-    places: NonNullable<PairOptions['places']>,
+    { places = {}, program = mainFile }: PairOptions,
   ) {
     this.#places = places;
+    this.program = program;
     this.folder = folder;
     this.#sshds = sshds;
     const sshd = sshds.get('passive');
@@ -84,14 +83,15 @@ export class Pair {
     const config = (node: NodeName): string => join(folder, node, 'config.yml');
     for (const node of nodes) mkdirSync(join(folder, node, 'root', 'etc'), { recursive: true });
     const starting = reached.map(async (node) => {
-      const receive = `${process.execPath} ${mainFile} receive --config ${config(node)}`;
+      const program = options.program ?? mainFile;
+      const receive = `${process.execPath} ${program} receive --config ${config(node)}`;
       const forcedCommand = options.wrapReceive?.(receive) ?? receive;
       const place = options.places?.[node];
       const sshd = await startSshd({ forcedCommand, ...(place === undefined ? {} : { place }) });
       return [node, sshd] as const;
     });
     const sshds = new Map<NodeName, Sshd>(await Promise.all(starting));
-    const pair = new Pair(folder, sshds, options.places ?? {});
+    const pair = new Pair(folder, sshds, options);
     const watchlist = join(folder, 'watchlist.yml');
     writeFileSync(
       watchlist,
@@ -176,7 +176,7 @@ export class Pair {
     return new Promise((resolve) => {
       execFile(
         program,
-        [...first, mainFile, ...words],
+        [...first, this.program, ...words],
         { maxBuffer: 256 * 1024 * 1024 },
         (error, stdout, stderr) => {
           resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
@@ -197,7 +197,7 @@ export class Pair {
       ...(this.#places[node]?.within ?? []),
       ...wrapper,
       process.execPath,
-      mainFile,
+      this.program,
       'run',
       '--config',
       this.config(node),

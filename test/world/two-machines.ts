@@ -1,15 +1,15 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { checkout } from '../rig/program.ts';
 import { eventually } from './eventually.ts';
 import { TwoNetworks } from './namespaces.ts';
 
 export type Ran = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
-const checkout = resolve(import.meta.dirname, '../..');
 const names = ['mail1', 'mail2'] as const;
 
 /** Runs where there is no terminal, and nobody waits for input. */
