@@ -22,7 +22,8 @@ async function verifyWith(pair: Pair, flags: readonly string[]): Promise<boolean
 export type Both = AsyncDisposable & { readonly active: DaemonProcess; readonly passive: DaemonProcess };
 
 export async function runBoth(pair: Pair): Promise<Both> {
-  const deadlines = { deadlineMs: 180_000 };
+  // A million files are read for the first time on both nodes.
+  const deadlines = { deadlineMs: 900_000 };
   await using held = new AsyncDisposableStack();
   const start = async (node: 'active' | 'passive'): Promise<DaemonProcess> => {
     const daemon = await pair.startDaemon(node, deadlines);
@@ -34,7 +35,7 @@ export async function runBoth(pair: Pair): Promise<Both> {
   const passive = await start('passive');
   const active = await start('active');
   // What changes before anything was agreed on waits for a person.
-  const { code, stderr } = await pair.bm('active', ['flush', '--timeout', '180s']);
+  const { code, stderr } = await pair.bm('active', ['flush', '--timeout', '900s']);
   if (code !== 0) throw new Error(`flush ended with ${code}: ${stderr}`);
   const kept = held.move();
   return { active, passive, [Symbol.asyncDispose]: () => kept.disposeAsync() };
