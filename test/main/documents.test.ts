@@ -11,7 +11,6 @@ import {
   headingsOf,
   namedCommandsOf,
 } from '../rig/documents.ts';
-
 import { checkout } from '../rig/program.ts';
 import { notYet } from './not-yet.ts';
 
