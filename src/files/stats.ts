@@ -1,7 +1,7 @@
 import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
 import { errnoCode } from './errno.ts';
 import type { Place } from './place.ts';
-import { type InodeType, Statx } from './statx.ts';
+import { type InodeType, Statx, stampOfParts } from './statx.ts';
 
 /** What one look tells of an inode, links not followed. */
 export type Stats = {
@@ -102,7 +102,7 @@ function typeOf(stats: BigIntStats): Stats['type'] {
  * clock moves in ticks, so that two changes within one may look like one: see tellsOfChanges.
  */
 export function stampOf(stats: BigIntStats): string {
-  return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
+  return stampOfParts(stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs);
 }
 
 /** The part of a stamp that tells which inode it is, whatever became of it. */

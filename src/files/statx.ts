@@ -33,7 +33,7 @@ const at = {
 
 /**
  * How many numbers of 32 bits tell the state of an inode: device, inode, size, mtime, ctime, two each, then owner and
- * group. Any change of content or attributes moves the ctime, which nobody can set.
+ * group. What the ctime tells: see stampOf.
  */
 export const stateLength = 12;
 /** Where they stand in struct statx. */
@@ -208,7 +208,20 @@ export function stampOfState(states: ArrayLike<number>, from: number): string {
   const wide = (index: number): number => of(index + 1) * 2 ** 32 + of(index);
   // Decimal, as of a bigint.
   const time = (index: number): string => `${of(index)}${nanoseconds(of(index + 1))}`;
-  return `${deviceNumber(of(0), of(1))}:${wide(2)}:${wide(4)}:${time(6)}:${time(8)}`;
+  return stampOfParts(deviceNumber(of(0), of(1)), wide(2), wide(4), time(6), time(8));
+}
+
+type Decimal = number | bigint | string;
+
+/** The text of a stamp. Both times in nanoseconds since 1970. */
+export function stampOfParts(
+  device: Decimal,
+  inode: Decimal,
+  size: Decimal,
+  mtime: Decimal,
+  ctime: Decimal,
+): string {
+  return `${device}:${inode}:${size}:${mtime}:${ctime}`;
 }
 
 /** Nine digits. */

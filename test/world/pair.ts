@@ -65,7 +65,8 @@ export class Pair {
   private constructor(
     folder: string,
     sshds: ReadonlyMap<NodeName, Sshd>,
-    { places = {}, program = mainFile }: PairOptions,
+    places: NonNullable<PairOptions['places']>,
+    program: string,
   ) {
     this.#places = places;
     this.program = program;
@@ -82,16 +83,16 @@ export class Pair {
     const reached = options.mutual === true ? nodes : nodes.filter((node) => node !== 'active');
     const config = (node: NodeName): string => join(folder, node, 'config.yml');
     for (const node of nodes) mkdirSync(join(folder, node, 'root', 'etc'), { recursive: true });
+    const { places = {}, program = mainFile } = options;
     const starting = reached.map(async (node) => {
-      const program = options.program ?? mainFile;
       const receive = `${process.execPath} ${program} receive --config ${config(node)}`;
       const forcedCommand = options.wrapReceive?.(receive) ?? receive;
-      const place = options.places?.[node];
+      const place = places[node];
       const sshd = await startSshd({ forcedCommand, ...(place === undefined ? {} : { place }) });
       return [node, sshd] as const;
     });
     const sshds = new Map<NodeName, Sshd>(await Promise.all(starting));
-    const pair = new Pair(folder, sshds, options);
+    const pair = new Pair(folder, sshds, places, program);
     const watchlist = join(folder, 'watchlist.yml');
     writeFileSync(
       watchlist,
